@@ -191,7 +191,7 @@ changelog: $(TOOLS_STAMP) ## what the fragments in changelog.d say of the next r
 LOCK = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: ## write the locks from pyproject.toml (needs uv); UPGRADE=1 takes newer versions
 	$(LOCK) $(if $(UPGRADE),--upgrade) --group dev pyproject.toml -o requirements.lock
-	$(LOCK) --no-annotate -c requirements.lock --extra aws --extra brotli --extra jwt --extra snappy pyproject.toml -o deploy/container/requirements.txt
+	$(LOCK) --no-annotate -c requirements.lock --extra aws --extra brotli --extra gcp --extra jwt --extra snappy --extra vault pyproject.toml -o deploy/container/requirements.txt
 	$(LOCK) --no-annotate -c requirements.lock --group pyproject.toml:tools $(if $(UPGRADE),--upgrade) -o requirements-tools.lock
 
 clean: ## take the environments and caches away

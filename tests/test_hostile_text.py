@@ -15,7 +15,10 @@ from worker.core.errors import WorkerError
 from worker.core.model import Facts
 from worker.core.written_times import JSON_DATE, USUAL, time_reader
 from worker.formats.json_depth import nesting
-from worker.formats.json_split import outline, split_array
+from worker.formats.json_split import outline, split_array, split_values
+from worker.formats.weight import XmlWeight
+from worker.formats.xml import declared_charset
+from worker.http.body_form import AUTO, BodyForm
 from worker.http.redact import redact, url_stripper
 from worker.http.retry_after import wait_asked_for
 from worker.http.source_clock import answered_us
@@ -53,6 +56,10 @@ READERS: dict[str, Callable[[str], Any]] = {
     "the slices of a body": lambda text: at_once(
         split_array(b'{"items": [{"a": ' + text.encode(), ("items",))
     ),
+    "the values of a stream": lambda text: at_once(split_values(text.encode(), 0)),
+    "a declaration of XML": lambda text: declared_charset(b"<?xml " + text.encode()),
+    "a type of content": lambda text: BodyForm(charset=AUTO).charset_of(b"a", f"text/csv; {text}"),
+    "the weight of XML": lambda text: XmlWeight(Any)(text.encode()),
 }
 PIECES: Final = (
     *(

@@ -38,6 +38,7 @@ class Scripted:
 
     endings: list[Step]
     name: str = "items"
+    parent: str = ""
     spec: Any = field(default_factory=lambda: SimpleNamespace(partitions=("a", "b", "c")))
     totals: Any = field(default_factory=lambda: SimpleNamespace(commits=0, note=""))
     attempts: int = 0

@@ -21,13 +21,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
 
 from worker.core.errors import WorkerError, deciding_error
 from worker.core.events import Emit, ForeignStaging, NothingToDo, RecordsDiscarded
+from worker.core.found import FILE, Found
 from worker.core.meter import Backlog, Reading, StageTimes, Totals
 from worker.core.model import ChainState, Claim, Due
 from worker.core.ports import Clock, CommitHistory, CommitLog, Outputs
@@ -39,12 +43,19 @@ from worker.runtime.budget import Budget, Share
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
 from worker.runtime.expiry import Expiry
-from worker.runtime.fetch import REPROBE_CAP_S, Fetcher, FetchPool, Page, Parked
+from worker.runtime.fetch import REPROBE_CAP_S, Fetcher, FetchPool, Page
 from worker.runtime.flow import Flow
 from worker.runtime.io_pool import InOrder, IoPool
 from worker.runtime.keeper import Keeper
+from worker.runtime.parked import Parked
+from worker.runtime.registry import Registry
+from worker.runtime.residents import Residents
+from worker.runtime.roster import Arrival, Roster, RosterSpec
 from worker.runtime.timetable import Timetable
 from worker.writer import Held, Writer, WriterSpec
+
+FILE_BATCH: Final = 1_000
+"""So many values of a file are kept in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,11 @@ class PipelineSpec:
         keep_s: how long the log keeps a commit.
         expiry: makes what removes dead letters that are too old; None where they are kept.
         spending: how far its rate limits are used: limit -> (used, allowed).
+        lists: what other pipelines look for in its records.
+        announce: tells them of a commit that has brought some.
+        found: where its partitions are found; None where they are listed.
+        file: the values of a file, where they are found in one.
+        values: the values of each partition, by its name; those that are found come and go.
     """
 
     name: str
@@ -96,6 +112,11 @@ class PipelineSpec:
     keep_s: float
     expiry: Callable[[CommitLog], Expiry] | None = None
     spending: Callable[[], Mapping[str, tuple[float, float]]] = dict
+    lists: tuple[str, ...] = ()
+    announce: Callable[[], None] | None = None
+    found: RosterSpec | None = None
+    file: Callable[[], Iterator[Found]] | None = None
+    values: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +124,41 @@ class Opened:
     """What an attempt begins with: the partitions it owns, and where their records go.
 
     Attributes:
+        epoch: of the chain from now on.
         area: the directory below an output that holds what is not published.
         foreign: nonces of owners that left something in staging, and that this state never had.
     """
 
     claims: Mapping[str, Claim]
+    epoch: int
     committer: Committer
     keeper: Keeper
     outputs: Outputs
     area: str
     foreign: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Party:
+    """Who keeps something of each partition in service, where partitions are found."""
+
+    writer: Writer
+    timetable: Timetable
+    values: dict[str, dict[str, str]]
+
+    def enter(self, arrival: Arrival) -> None:
+        partition = arrival.claim.partition
+        self.values[partition] = dict(arrival.values)
+        self.writer.enter(arrival.claim)
+        self.timetable.enter(partition, arrival.claim.due)
+
+    def leave(self, partition: str) -> None:
+        self.writer.leave(partition)
+        self.timetable.leave(partition)
+        del self.values[partition]
+
+    def all_found(self) -> None:
+        self.writer.all_found()
 
 
 class Pipeline:
@@ -140,12 +186,19 @@ class Pipeline:
         self._backlog = Backlog()
         self._queues: dict[str, Channel[Any]] = {}
         self._writer: Writer | None = None
+        self._registry: Registry | None = None
         self._calls: InOrder | None = None
         self._progress_at = clock.monotonic()
 
     @property
     def name(self) -> str:
         return self.spec.name
+
+    @property
+    def parent(self) -> str:
+        """The pipeline in whose records its partitions are found; empty where they are not."""
+        found = self.spec.found
+        return "" if found is None or found.parent == self.name else found.parent
 
     # -- an attempt -------------------------------------------------------------------------------
 
@@ -178,6 +231,7 @@ class Pipeline:
             self.name, self.spec.partitions, owner=self._owner, held=self._epoch
         )
         self._epoch = claimed.chain.epoch
+        self._keep_lists()
         outputs = self.spec.outputs(claimed.chain)
         committer = Committer(
             self._log, outputs, claimed.chain, self.spec.output_schema, self.spec.fingerprint
@@ -193,12 +247,26 @@ class Pipeline:
         )
         return Opened(
             claimed.partitions,
+            claimed.chain.epoch,
             committer,
             keeper,
             outputs,
             area=area_of(claimed.chain),
             foreign=foreign,
         )
+
+    def _keep_lists(self) -> None:
+        """In the IO pool: what is looked for in the records, and what a file has."""
+        spec = self.spec
+        if spec.lists:
+            self._log.keep_lists(self.name, spec.lists)
+        if spec.file is not None:
+            stands = self._log.standings(self.name, FILE).get(FILE)
+            pass_no = 1 if stands is None else stands.ended + 1
+            values = (msgspec.structs.replace(each, pass_no=pass_no) for each in spec.file())
+            while batch := list(islice(values, FILE_BATCH)):
+                self._log.keep_found(self.name, batch)
+            self._log.keep_found(self.name, (), list_over=pass_no)
 
     async def _run(
         self,
@@ -216,8 +284,14 @@ class Pipeline:
         shaped: Channel[Held] = Channel(share.ahead_bound)
         self._queues = {"pages": pages, "shaped": shaped}
         timetable = self._timetable(opened.claims, io)
-        self.pool = pool = self._fetch_pool(opened.claims, pages, share, timetable)
-        self._writer = writer = self._new_writer(opened, io, timetable)
+        residents = None if self.spec.found is None else Residents()
+        self._writer = writer = self._new_writer(opened, io, timetable, residents)
+        registry = None
+        if residents is not None:
+            party = _Party(writer, timetable, self.spec.values)
+            registry = self._new_registry(opened, residents, party, io)
+        self._registry = registry
+        self.pool = pool = self._fetch_pool(opened.claims, pages, share, timetable, registry)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(pool, pages, stop), name=f"{self.name}.read")
             processing = self._process(pages, shaped, drain_deadline)
@@ -228,6 +302,10 @@ class Pipeline:
     async def _read(self, pool: FetchPool, pages: Channel[Page], stop: asyncio.Event) -> None:
         await pool.run(stop)
         failures = [parked.error for parked in pool.parked.values()] if self.spec.once else []
+        if (registry := self._registry) is not None:
+            failures += [] if registry.failure is None else [registry.failure]
+            if not failures and not stop.is_set():
+                self._report_nobody(registry)
         await pages.close(deciding_error(failures))
 
     async def _process(
@@ -268,6 +346,7 @@ class Pipeline:
         pages: Channel[Page],
         share: Share,
         timetable: Timetable,
+        registry: Registry | None,
     ) -> FetchPool:
         planners = [self._planner(claim) for claim in claims.values()]
         for planner in planners:
@@ -288,6 +367,7 @@ class Pipeline:
             emit=self._emit,
             times=self._times["read"],
             backlog=self._backlog,
+            registry=registry,
         )
 
     def _planner(self, claim: Claim) -> PartitionPlanner:
@@ -297,19 +377,22 @@ class Pipeline:
 
     def _still_parked(self, kept: Mapping[str, Due]) -> dict[str, Parked]:
         """Partitions that failed when they were asked last, before this attempt."""
-        if self.spec.once:
-            return {}
-        now, wall = self._clock.monotonic(), self._clock.time()
-        parked = {}
-        for name, due in kept.items():
-            if due.failures:
-                error = WorkerError(due.reason)
-                error.code = due.code
-                until = not_before(due, self.spec.paging, now=now, wall=wall, cap_s=REPROBE_CAP_S)
-                parked[name] = Parked(error, until, due.failures)
-        return parked
+        found = {name: self._still_parked_one(due) for name, due in kept.items()}
+        return {name: parked for name, parked in found.items() if parked is not None}
 
-    def _new_writer(self, opened: Opened, io: InOrder, timetable: Timetable) -> Writer:
+    def _still_parked_one(self, due: Due) -> Parked | None:
+        """What is known of a partition that failed, before this attempt."""
+        if self.spec.once or not due.failures:
+            return None
+        now, wall = self._clock.monotonic(), self._clock.time()
+        error = WorkerError(due.reason)
+        error.code = due.code
+        until = not_before(due, self.spec.paging, now=now, wall=wall, cap_s=REPROBE_CAP_S)
+        return Parked(error, until, due.failures)
+
+    def _new_writer(
+        self, opened: Opened, io: InOrder, timetable: Timetable, residents: Residents | None
+    ) -> Writer:
         return Writer(
             self.spec.writer,
             claims=opened.claims,
@@ -323,6 +406,8 @@ class Pipeline:
             backlog=self._backlog,
             times=self._times["write"],
             passed=timetable.passed,
+            residents=residents,
+            announce=self.spec.announce,
         )
 
     def _report_complete(self, claims: Mapping[str, Claim]) -> None:
@@ -333,6 +418,27 @@ class Pipeline:
                 "read once and complete; nothing was fetched "
                 f"(`worker state reset --pipeline {self.name}` reads it again)"
             )
+            self._emit(NothingToDo(self.name, self.totals.note))
+
+    def _new_registry(
+        self, opened: Opened, residents: Residents, party: _Party, io: InOrder
+    ) -> Registry:
+        found, paging = self.spec.found, self.spec.paging
+        assert found is not None, "who has residents finds them"
+        return Registry(
+            Roster(found, self._log, paging, self._clock, epoch=opened.epoch),
+            residents,
+            party,
+            io,
+            still_parked=self._still_parked_one,
+            once=self.spec.once,
+        )
+
+    def _report_nobody(self, registry: Registry) -> None:
+        """Why nothing is fetched, where no partition was found."""
+        if (found := self.spec.found) is not None and self.spec.once and not registry.count:
+            place = "the file" if not self.parent else f"pipeline {self.parent}"
+            self.totals.note = f"nothing to read: {place} has brought no value of {found.name} yet"
             self._emit(NothingToDo(self.name, self.totals.note))
 
     def _discard(self) -> None:
@@ -361,6 +467,7 @@ class Pipeline:
     def reading(self, state: str) -> Reading:
         """What there is to see of the pipeline now; `state` is what its supervisor says."""
         pool, writer, now = self.pool, self._writer, self._clock.monotonic()
+        registry = self._registry
         return Reading(
             pipeline=self.name,
             state=state,
@@ -370,8 +477,8 @@ class Pipeline:
             queues={
                 name: (queue.used_bytes, queue.bound_bytes) for name, queue in self._queues.items()
             },
-            partitions=len(self.spec.partitions),
-            done=0 if pool is None else len(pool.done),
+            partitions=len(self.spec.partitions) if registry is None else registry.count,
+            done=(0 if pool is None else len(pool.done)) + (registry.done if registry else 0),
             parked=0 if pool is None else len(pool.parked),
             lag_s=None if writer is None else writer.lag_s(self._clock.time()),
             limits=self.spec.spending(),

@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from worker.components import FORMATS, SINKS, SOURCES, STATE, TRANSFORMS
 from worker.config.chosen import ByType, ByVerb, Step, default_of
-from worker.config.cross_checks import conflicting, misprinted, pipelines_of
+from worker.config.cross_checks import conflicting, misled, misprinted, pipelines_of
 from worker.config.directories import Directory
 from worker.config.dotenv import NAME as ENV_FILE
 from worker.config.dotenv import environ_beside
@@ -482,7 +482,7 @@ def inspect_settings(paths: Sequence[Path], *, without_schema: bool = False) -> 
     unread = {problem.place for problem in merged.problems if problem.code == "yaml"}
     problems += merged.problems
     problems += (problem for problem in wrong if problem.place not in unread)
-    problems += (*misprinted(merged), *conflicting(merged))
+    problems += (*misprinted(merged), *conflicting(merged), *misled(merged))
     for name, pipeline in _right_pipelines(merged).items():
         problems += without_effect(merged, pipeline, ("pipelines", name))
     environ = _environ_beside(paths[0], problems)

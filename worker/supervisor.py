@@ -13,7 +13,8 @@ without a human, and how soon it is worth the load.
 |---------------------------------------|-----------------------------------------------------|
 | the output cannot be written          | pause 1 s, 2 s, 4 s, up to 30 s                     |
 |     the same, with `--once`           |   and give up 600 s after the first failure (74)    |
-| too many records were rejected        | pause 300 s                                         |
+| too many records were rejected, or    | pause 300 s                                         |
+|     partitions have vanished          |                                                     |
 |     the same, with `--once`           |   give up (65)                                      |
 | an fsync failed                       | restart after 1 s, the second time give up (74)     |
 | a bug (any unexpected exception)      | restart after 2 s, 4 s, 8 s, the fourth time within |
@@ -42,6 +43,7 @@ from worker.core.errors import (
     DurabilityLost,
     Exit,
     Fenced,
+    PartitionsVanished,
     SinkUnavailable,
     WorkerError,
     deciding_error,
@@ -52,7 +54,7 @@ from worker.core.ports import Clock
 from worker.pipeline import Pipeline
 from worker.resilience.backoff import doubling_s
 from worker.resilience.quality import TooManyRejects
-from worker.runtime.clock import set_within
+from worker.runtime.clock import done_unless, set_within
 from worker.runtime.descriptors import EXHAUSTED, exhausted
 
 MOST_RESTARTS: Final = 3
@@ -184,11 +186,12 @@ class Supervisor:
         self._clock, self._emit, self._once = clock, emit, once
         self._rules = ONCE if once else DAEMON
         self._state = {pipeline.name: "starting" for pipeline in pipelines}
+        self._over = {pipeline.name: asyncio.Event() for pipeline in pipelines}
         self._group: asyncio.TaskGroup | None = None
         self._tasks: list[asyncio.Task[Outcome]] = []
 
     def states(self) -> dict[str, str]:
-        """Pipeline -> starting, running, paused, complete, failed."""
+        """Pipeline -> waiting, starting, running, paused, complete, failed."""
         return dict(self._state)
 
     async def run(self, stop: asyncio.Event, drain_deadline: asyncio.Event) -> list[Outcome]:
@@ -219,6 +222,7 @@ class Supervisor:
         assert self._group is not None
         self.pipelines += (pipeline,)
         self._state[pipeline.name] = "starting"
+        self._over[pipeline.name] = asyncio.Event()
         self._start(self._group, pipeline, stop, drain_deadline)
 
     def _start(
@@ -228,8 +232,23 @@ class Supervisor:
         stop: asyncio.Event,
         drain_deadline: asyncio.Event,
     ) -> None:
-        keeping = self._keep(pipeline, stop, drain_deadline)
+        keeping = self._keep_in_turn(pipeline, stop, drain_deadline)
         self._tasks.append(group.create_task(keeping, name=pipeline.name))
+
+    async def _keep_in_turn(
+        self, pipeline: Pipeline, stop: asyncio.Event, drain_deadline: asyncio.Event
+    ) -> Outcome:
+        """With `once` a pipeline whose partitions are found in another one begins after it."""
+        parent = pipeline.parent
+        try:
+            if self._once and parent in self._over:
+                self._state[pipeline.name] = "waiting"
+                await done_unless(stop, _wait(self._over[parent]), name="parent")
+                if stop.is_set():
+                    return self._end(pipeline)
+            return await self._keep(pipeline, stop, drain_deadline)
+        finally:
+            self._over[pipeline.name].set()
 
     async def _keep(
         self, pipeline: Pipeline, stop: asyncio.Event, drain_deadline: asyncio.Event
@@ -280,9 +299,14 @@ class Supervisor:
         return Outcome(pipeline)
 
 
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
 _ENDINGS: Final[Mapping[type[WorkerError], Ending]] = {
     SinkUnavailable: Ending.UNWRITABLE,
     TooManyRejects: Ending.TOO_MANY_REJECTS,
+    PartitionsVanished: Ending.TOO_MANY_REJECTS,
     DurabilityLost: Ending.DURABILITY_LOST,
     Bug: Ending.BUG,
 }

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final, NamedTuple, Protocol
 
 from worker.core.cursor import Cursor
@@ -24,6 +25,7 @@ from worker.core.events import (
     NothingKept,
     RetentionFailed,
 )
+from worker.core.found import Found
 from worker.core.instants import rfc3339_at
 from worker.core.meter import Backlog, StageTimes, Totals
 from worker.core.model import (
@@ -45,8 +47,16 @@ from worker.runtime.committer import Committer
 from worker.runtime.flow import Shaped
 from worker.runtime.io_pool import InOrder
 from worker.runtime.keeper import Keeper
+from worker.runtime.residents import Residents
 from worker.runtime.roll import RollSpec, RollState
 
+TO_BE_FOUND: Final = "@found"
+"""Stands for the partitions that are still to be found, where shares of rejects are judged."""
+MOST_PARTITIONS: Final = 2_000
+"""A commit that has as many partitions is made at once: what each has is kept in memory until then.
+"""
+MOST_FOUND: Final = 10_000
+"""The like for values that were found for other pipelines."""
 MANY_FILES: Final = 200
 """Files of one commit from which on a warning names what makes so many."""
 
@@ -86,6 +96,7 @@ class WriterSpec:
             share does.
         reject_window: how many of the last records that share is taken of.
         once: the run ends when every pass is done.
+        values: those of each partition, by its name.
     """
 
     pipeline: str
@@ -96,6 +107,7 @@ class WriterSpec:
     max_reject_ratio: float = 1.0
     reject_window: int = 1_000
     once: bool = False
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -113,6 +125,9 @@ class Staged:
 
     Attributes:
         steps: of partitions that have moved, or have records in open files.
+        found: values for lists that other pipelines read, by the partition that brought them and by
+            the list.
+        found_count: how many of them came.
         filled: partitions that have records in open files.
         ended: whether a pass, of which a part is committed, has ended since then.
         ledger: of the records that nobody was told of yet.
@@ -120,6 +135,8 @@ class Staged:
     """
 
     steps: dict[str, ProgressSum] = field(default_factory=dict)
+    found: dict[str, dict[str, dict[str, Found]]] = field(default_factory=dict)
+    found_count: int = 0
     filled: set[str] = field(default_factory=set)
     ended: bool = False
     ledger: Ledger = field(default_factory=Ledger)
@@ -132,6 +149,11 @@ class Staged:
         self.rejected.update(reject.code for reject in part.rejects)
         if part.ledger.sent or part.ledger.dead_lettered:
             self.filled.add(part.partition)
+        if part.found:
+            self.found_count += len(part.found)
+            lists = self.found.setdefault(part.partition, {})
+            for each in part.found:
+                lists.setdefault(each.list, {})[each.value] = each
         if part.progress is not None:
             self._move(part.partition, part.progress, durable.cursor)
 
@@ -169,9 +191,11 @@ class Writer:
         backlog: Backlog,
         times: StageTimes,
         passed: Passed,
+        residents: Residents | None = None,
+        announce: Callable[[], None] | None = None,
     ) -> None:
         self._spec, self._committer, self._keeper, self._io = spec, committer, keeper, io
-        self._passed = passed
+        self._passed, self._residents, self._announce = passed, residents, announce
         self._records, self._dead_letters = outputs.sinks
         self._clock, self._emit = clock, emit
         self._totals, self._backlog, self._times = totals, backlog, times
@@ -180,7 +204,8 @@ class Writer:
         self._quality = QualityWatch(
             spec.max_reject_ratio,
             spec.reject_window,
-            [name for name, claim in claims.items() if not claim.cursor.complete],
+            [name for name, claim in claims.items() if not claim.cursor.complete]
+            + ([TO_BE_FOUND] if residents is not None else []),
         )
         self._pass_no = {name: claim.cursor.pass_no for name, claim in claims.items()}
         self._staged = Staged()
@@ -207,6 +232,19 @@ class Writer:
                 await shaped.release(weight)
                 if not self._mid_page and (trigger := self._due()):
                     await self._commit(trigger)
+
+    def enter(self, claim: Claim) -> None:
+        """Pages of a partition that was found may come from now on."""
+        self._durable[claim.partition] = Durable(claim.seq, claim.cursor)
+        self._pass_no[claim.partition] = claim.cursor.pass_no
+
+    def leave(self, partition: str) -> None:
+        """No more pages of it come, and nothing of it waits for a commit."""
+        del self._durable[partition], self._pass_no[partition]
+
+    def all_found(self) -> None:
+        """No further partition is going to be found soon."""
+        self._quality.is_read(TO_BE_FOUND)
 
     def lag_s(self, wall: float) -> float | None:
         """How far the mark of the slowest partition is behind `wall`, in seconds since 1970.
@@ -246,6 +284,8 @@ class Writer:
             return trigger
         if self._staged.ended and not self._staged.filled:
             return "pass"  # or the next commit would be made within a pass, and so would all others
+        if len(self._staged.steps) >= MOST_PARTITIONS or self._staged.found_count >= MOST_FOUND:
+            return "partitions"
         return "files" if self._records.full or self._dead_letters.full else ""
 
     async def _stage(self, part: Shaped) -> None:
@@ -263,13 +303,20 @@ class Writer:
         if part.progress is None:
             return
         self._pass_no[part.partition] = part.progress.cursor.pass_no
-        if part.pass_over and part.group is not None and self._staged.filled:
+        if part.pass_over and part.group is not None and self._staged.filled and not self._finds:
             await self._io(self._records.leave, min(self._pass_no.values()))
         self._backlog.staged()
         if not (self._staged.filled or self._staged.ended):
             self._settle()
         if part.pass_over and part.partition not in self._staged.filled:
             self._rests(part.partition, part.progress.cursor)
+        if self._residents is not None:  # last: it may be let go of
+            self._residents.staged(part.partition, waits=part.partition in self._staged.steps)
+
+    @property
+    def _finds(self) -> bool:
+        """Whether partitions are found, which may begin with any pass at any time."""
+        return self._residents is not None
 
     def _settle(self) -> None:
         """At the end of a page, while nothing waits for a file: what came is done with. At most
@@ -316,9 +363,16 @@ class Writer:
             position=part.position,
             at=rfc3339_at(self._clock.time()),
             fingerprint=fingerprint,
+            values=self._spec.values.get(part.partition, {}),
         )
-        lines = [self._spec.dead_letter(reject, of) for reject in part.rejects]
+        lines = [self._spec.dead_letter(reject, self._from(reject, of)) for reject in part.rejects]
         return Chunk(route="", fingerprint=fingerprint, rows=len(lines), data=b"".join(lines))
+
+    def _from(self, reject: Reject, of: Rejection) -> Rejection:
+        """Of what a replay brings again, the partition that it came from first."""
+        if not reject.origin:
+            return of
+        return of._replace(partition=reject.origin, values=self._spec.values.get(reject.origin, {}))
 
     async def _finish(self, error: BaseException | None) -> None:
         judged = self._spec.once and error is None
@@ -350,7 +404,17 @@ class Writer:
                     self._durable[end.partition] = Durable(commit.seq, end.progress.cursor)
                 self._report(commit, started, trigger)
                 self._begin_anew()
+                self._tell(ends)
         await self._forget()
+
+    def _tell(self, ends: Sequence[PartitionEnd]) -> None:
+        """Whoever waits for what is committed now."""
+        if self._residents is not None:
+            self._residents.committed(end.partition for end in ends)
+        if self._announce is not None and any(
+            end.progress.found or end.progress.list_over for end in ends
+        ):
+            self._announce()
 
     def _commit_to(
         self, made: list[CommitRow], ends: Sequence[PartitionEnd], ledger: Ledger
@@ -383,10 +447,16 @@ class Writer:
             PartitionEnd(
                 partition=name,
                 expected_seq=self._durable[name].seq,
-                progress=step.total(),
+                progress=self._with_found(name, step.total()),
             )
             for name, step in self._staged.steps.items()
         ]
+
+    def _with_found(self, partition: str, step: Progress) -> Progress:
+        lists = self._staged.found.pop(partition, None)
+        if lists is None:
+            return step
+        return replace(step, found=tuple(chain.from_iterable(map(dict.values, lists.values()))))
 
     def _report(self, commit: CommitRow, started: float, trigger: str) -> None:
         now = self._clock.monotonic()

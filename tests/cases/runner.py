@@ -14,7 +14,8 @@ A case is a folder:
     expected.txt    the records that must be in the files at the end, one JSON object a line, each
                     as often as it stands there; absent where nothing may land
     item.avsc       the schema; default: a number and a text of time
-    helper.py       functions of `python` steps, and other schemas
+    helper.py       functions of `python` steps; other schemas, and files with values, stand beside
+                    it
     after/          what the user changes before dead letters are replayed, where `replay` is the
                     exit code of `worker dlq replay`
 """
@@ -43,6 +44,8 @@ DEFAULT_SCHEMA = {
         {"name": "updated_at", "type": ["null", "string"], "default": None},
     ],
 }
+COPIED = {".avsc", ".csv", ".json", ".ndjson", ".lines"}
+"""Files of the user, besides the config."""
 KEYS = {
     *("title", "runs", "check", "error", "says", "twin", "requests", "replay", "faults"),
     *("env", "hides"),
@@ -109,7 +112,7 @@ class Case:
         text = schema.read_text() if schema.exists() else json.dumps(DEFAULT_SCHEMA)
         (directory / "item.avsc").write_text(text)
         for each in self.folder.iterdir():
-            if each.suffix == ".avsc" or each.name == "helper.py":
+            if each.suffix in COPIED or each.name == "helper.py":
                 (directory / each.name).write_bytes(each.read_bytes())
 
     def mend(self, directory: Path, port: int) -> None:

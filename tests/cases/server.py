@@ -143,7 +143,8 @@ class CaseServer:
         asked: every request of the case, in order.
     """
 
-    def __init__(self, answer: Answers) -> None:
+    def __init__(self, answer: Answers, *, most: int = MOST_REQUESTS) -> None:
+        self._most = most
         self.answer, self.run = answer, 1
         self.asked: list[Ask] = []
         self._of_run = 0
@@ -194,7 +195,7 @@ class CaseServer:
                 origin=f"http://127.0.0.1:{self.port}",
             )
             self.asked.append(ask)
-            if len(self.asked) > MOST_REQUESTS:
+            if len(self.asked) > self._most:
                 return Answer({"error": "too many requests"}, 410)
             return self.answer(ask)
 

@@ -1,4 +1,4 @@
-"""States that landed commits of formats 1, 2 and 3 wrote go on exactly, also when the process is
+"""States that landed commits of formats 1 to 4 wrote go on exactly, also when the process is
 killed at any step of the migration.
 
 They were left at an orderly end, by a kill before a COMMIT (staged files, and the record of a
@@ -37,6 +37,11 @@ LANDED = sorted((FORMATS / "landed").glob("*.json"))
 by_name = pytest.mark.parametrize("landed", LANDED, ids=lambda path: path.stem)
 
 
+def has_chains(landed: Path) -> bool:
+    """Whether a state has chains, as those from format 4 on."""
+    return int(landed.stem.split("-")[0].removeprefix("format_")) >= 4
+
+
 def restore(landed: Path, directory: Path, config: Path) -> None:
     """Puts a state and its output below a directory, whose replica has another address."""
     found = json.loads(landed.read_text())
@@ -49,7 +54,8 @@ def restore(landed: Path, directory: Path, config: Path) -> None:
     with closing(sqlite3.connect(directory / "state/state.db")) as db, db:
         db.executescript(found["state"].replace(found["directory"], str(directory)))
         db.execute("UPDATE pipelines SET fingerprint = json_set(fingerprint, '$.url', ?)", (url,))
-        ((lineage,),) = db.execute("SELECT lineage FROM pipelines").fetchall()
+        where = "chains" if has_chains(landed) else "pipelines"
+        ((lineage,),) = db.execute(f"SELECT lineage FROM {where}").fetchall()
         roots = [path for (path,) in db.execute("SELECT DISTINCT root FROM files").fetchall()]
     for root in roots:  # directories without files were not kept
         (Path(root) / ".worker" / lineage / "items" / "staging").mkdir(parents=True, exist_ok=True)
@@ -71,7 +77,7 @@ async def world(landed: Path, directory: Path) -> AsyncIterator[sweep.World]:
 
 def test_there_is_one_of_each_kind() -> None:
     assert {path.stem for path in LANDED} == {
-        f"format_{number}-{case}" for number in (1, 2, 3) for case in make.CASES
+        f"format_{number}-{case}" for number in (1, 2, 3, 4) for case in make.CASES
     }
 
 
@@ -81,7 +87,8 @@ def test_a_landed_state_keeps_its_digests(landed: Path, tmp_path: Path) -> None:
     found = json.loads(landed.read_text())
     with closing(sqlite3.connect(path)) as db:
         db.executescript(found["state"])
-        before = db.execute("SELECT seq, published FROM commits ORDER BY seq").fetchall()
+        published = "seq <= (SELECT published FROM chains)" if has_chains(landed) else "published"
+        before = db.execute(f"SELECT seq, {published} FROM commits ORDER BY seq").fetchall()
     with closing(SqliteCommitLog(path)) as log:
         (chain,) = log.chains("items")
         rows = list(log.commits("items"))
@@ -90,8 +97,9 @@ def test_a_landed_state_keeps_its_digests(landed: Path, tmp_path: Path) -> None:
     assert [row.previous for row in rows] == ["", *(row.digest for row in rows[:-1])]
     assert (chain.seq, chain.digest) == (rows[-1].seq, rows[-1].digest)
     assert [row.published for row in rows] == [bool(published) for _, published in before]
-    # a commit was marked with the one behind it
-    assert all(row.published for row in rows) == landed.stem.endswith("ended")
+    # before there were chains, a commit was marked with the one behind it
+    marked = ("ended", "staged") if has_chains(landed) else ("ended",)
+    assert all(row.published for row in rows) == landed.stem.endswith(marked)
 
 
 @by_name
@@ -104,8 +112,9 @@ async def test_a_landed_state_goes_on_exactly(landed: Path, tmp_path: Path) -> N
     with closing(SqliteCommitLog(tmp_path / "state/state.db", read_only=True)) as log:
         findings = verified(settings, log, "items").findings
         assert [row.epoch > 0 for row in log.commits("items")][-1]
-    # the output stands elsewhere now, which the digests of then cover
-    assert {finding.code for finding in findings} <= {"row_changed"}, list(map(str, findings))
+    # the output stands elsewhere now, which the digests and records of then cover
+    moved = {"row_changed", "record_changed"}
+    assert {finding.code for finding in findings} <= moved, list(map(str, findings))
     assert not list(tmp_path.rglob("staging/*.*"))
 
 
@@ -123,7 +132,9 @@ async def killed_at(landed: Path, directory: Path, number: int) -> str:
 
 
 @pytest.mark.parametrize("number", [9, 25, 33])
-@pytest.mark.parametrize("name", ["format_1-committed", "format_2-staged", "format_3-committed"])
+@pytest.mark.parametrize(
+    "name", ["format_1-committed", "format_2-staged", "format_3-committed", "format_4-staged"]
+)
 async def test_killed_at_some_steps_of_the_migration_it_goes_on_exactly(
     tmp_path: Path, name: str, number: int
 ) -> None:

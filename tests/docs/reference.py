@@ -273,6 +273,7 @@ Its `stage` says which step rejected the record: `decode`, `validate`, `transfor
 """
 
 REJECTS = {
+    "partition_unknown": "A step needs a value of the partition, and a replay knows none any more.",
     "invalid": "Fields are not what the schema says; `errors` names every one of them.",
     "no_json": "The record is no JSON value, or holds a scalar that JSON does not have.",
     "wrong_columns": "A row of CSV has more or fewer values than there are columns.",

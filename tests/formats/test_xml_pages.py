@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from worker.core.errors import BadBody, RecordsMissing
 from worker.core.model import Decoded
 from worker.formats.records import PageSpec, RecordSpec
+from worker.formats.shape import Shape
 from worker.formats.xml import Decode, XmlPages, declared_charset
 from worker.formats.xml_document import MAX_DEPTH, MAX_NAMES, XmlReader
 from worker.runtime.slices import at_once
@@ -236,3 +237,35 @@ def test_identities_and_marks_are_those_of_records() -> None:
     decoded = decode("<r><i><id>1</id><name>a</name></i><i><id>1</id></i></r>", record=spec)
     assert decoded.facts.keys[0] == decoded.facts.keys[1]
     assert decoded.facts.values[0] == "a"
+
+
+GROUPS = """<r at="2024"><g n="a"><i><id>1</id><tags>x</tags></i><i><id>2</id></i></g>
+<g n="b"><i><id>3</id></i></g><g n="c"/></r>"""
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (GROUPS, [(1, "a"), (2, "a"), (3, "b")]),
+        ("<r><g n='a'><i><id>1</id></i></g></r>", [(1, "a")]),
+        ("<r><g n='a'/></r>", []),
+        ("<r/>", []),
+    ],
+)
+def test_elements_of_items_are_records_also_where_one_stands_alone(
+    body: str, expected: list[tuple[int, str]]
+) -> None:
+    found = records(body, "r.g", shape=Shape(each="i", keep={"name": '"@n"'}))
+    assert [(each["id"], each["name"]) for each in found] == expected
+
+
+def test_records_get_what_the_page_says() -> None:
+    shape = Shape(envelope={"name": 'r."@at"'})
+    body = "<r at='2024'><i><id>1</id><tags>x</tags></i></r>"
+    assert records(body, shape=shape) == [{"id": 1, "name": "2024", "tags": ["x"]}]
+
+
+def test_a_reject_among_elements_says_its_line() -> None:
+    body = "<r>\n<g><i><id>1</id></i>\n<i><id>x</id></i></g></r>"
+    decoded = decode(body, "r.g", shape=Shape(each="i"))
+    assert [(each.index, each.line) for each in decoded.rejects] == [(1, 3)]

@@ -297,6 +297,29 @@ def test_bytes_that_are_no_text_are_refused_and_replaced_in_errors() -> None:
     assert decode(b"a\xff", form=form.lenient, kind=kind).decode() == "a\ufffd"
 
 
+@given(
+    st.text(st.characters(codec="utf-8", max_codepoint=0x10FFFF), max_size=60),
+    st.lists(st.integers(0, 200), max_size=8),
+)
+def test_utf_8_of_which_a_server_says_iso_8859_1_is_read_as_it_is(
+    text: str, cuts: list[int]
+) -> None:
+    """Servlet containers say so of any text. Only a text that is told to be it is."""
+    kind, body = "application/json; charset=ISO-8859-1", f"[{text}".encode()
+    assert decode(body, form=TEXT, kind=kind, cuts=cuts) == body
+    named = BodyForm(charset="iso-8859-1")
+    assert decode("[ü".encode(), form=named).decode() == "[Ã¼"
+
+
+@given(
+    st.text("aé üß\n", max_size=60),
+    st.lists(st.integers(0, 200), max_size=8),
+)
+def test_text_in_iso_8859_1_is_read_as_a_server_says(text: str, cuts: list[int]) -> None:
+    kind, body = "text/csv; charset=ISO-8859-1", f"[{text}".encode("cp1252")
+    assert decode(body, form=TEXT, kind=kind, cuts=cuts).decode() == f"[{text}"
+
+
 def test_text_that_grows_is_counted() -> None:
     with pytest.raises(BodyTooLarge):
         decode(

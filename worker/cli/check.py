@@ -242,9 +242,7 @@ def _compiled(
     from worker.wiring.describe import describe
 
     try:
-        promises += describe(
-            settings.model_copy(update={"pipelines": {name: settings.pipelines[name]}}), live
-        )
+        promises += describe(settings, live, only=(name,))
     except ConfigError as error:
         for each in error.errors if isinstance(error, ConfigErrors) else (error,):
             path: Path_ = ("pipelines", name)

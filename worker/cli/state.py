@@ -73,11 +73,14 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
     settings = load_settings(config)
     with closing(open_log(settings, read_only=True)) as log:
         shown = [_shown(settings, log, row) for row in _chosen(settings, log, pipeline)]
+        lists = {row.pipeline: log.lists(row.pipeline) for row, _ in shown}
     if as_json:
-        print_json([_document(*each) for each in shown])
+        print_json([_document(*each, lists[each[0].pipeline]) for each in shown])
         return
     for row, partitions in shown:
         click.echo(f"{row.pipeline}: lineage {row.lineage}, commit {row.seq}, epoch {row.epoch}")
+        for name, since in lists[row.pipeline].items():
+            click.echo(f"  others find partitions in {name}, from commit {since + 1} on")
         for part in partitions:
             click.echo(f"  {part}")
 
@@ -126,7 +129,9 @@ def _shown(
     return row, partitions
 
 
-def _document(row: ChainRow, partitions: Sequence[_Partition]) -> dict[str, Any]:
+def _document(
+    row: ChainRow, partitions: Sequence[_Partition], lists: Mapping[str, int]
+) -> dict[str, Any]:
     """A pipeline as JSON: the cursors as they are stored."""
     from dataclasses import asdict
 
@@ -139,6 +144,7 @@ def _document(row: ChainRow, partitions: Sequence[_Partition]) -> dict[str, Any]
             asdict(part.row) | {"cursor": msgspec.json.decode(part.row.cursor), "mark": part.mark}
             for part in partitions
         ],
+        **({"lists": dict(lists)} if lists else {}),
     }
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from worker.config.merged import Merged
-from worker.config.problems import Path_, Problem
+from worker.config.problems import Path_, Problem, did_you_mean, listed
 from worker.core.urls import origin_of
 
 _ABSENT: Final = object()
@@ -67,6 +67,51 @@ def _differing(
                 found.format(other, name),
                 remedy=remedy,
             )
+
+
+def misled(merged: Merged) -> Iterator[Problem]:
+    """Partitions that would be found in a pipeline that there is not, or in a circle."""
+    parents = {
+        name: (partition, parent)
+        for name, pipeline in pipelines_of(merged)
+        for partition, parent in _found_in(pipeline)
+    }
+    names = [name for name, _ in pipelines_of(merged)]
+    for name, (partition, parent) in parents.items():
+        place = merged.place(("pipelines", name, "source", "partitions", partition, "pipeline"))
+        if parent not in names:
+            hint = did_you_mean(parent, names)
+            yield Problem(
+                "not_allowed",
+                place,
+                f"there is no pipeline {parent!r}",
+                remedy=hint or listed(names),
+            )
+        elif name in (circle := _ancestors(name, parents)):
+            yield Problem(
+                "conflict",
+                place,
+                f"pipelines find their partitions in each other, in a circle: "
+                f"{' in '.join((name, *circle))}",
+                remedy="name a pipeline whose partitions are listed",
+            )
+
+
+def _found_in(pipeline: Any) -> Iterator[tuple[str, str]]:
+    """(partition, pipeline) of every partition that is found in a pipeline."""
+    partitions = _below(pipeline, ("source", "partitions"))
+    for name, values in partitions.items() if isinstance(partitions, dict) else ():
+        parent = values.get("pipeline") if isinstance(values, dict) else None
+        if isinstance(parent, str):
+            yield name, parent
+
+
+def _ancestors(name: str, parents: Mapping[str, tuple[str, str]]) -> list[str]:
+    """The pipelines that stand above one, the nearest first, each once."""
+    found: list[str] = []
+    while name in parents and (above := parents[name][1]) not in found:
+        found.append(name := above)
+    return found
 
 
 def misprinted(merged: Merged) -> Iterator[Problem]:

@@ -132,6 +132,14 @@ def _placed(pipeline: Any, document: Document) -> Any:
         return placed
 
     placed = {key: schema(value) if key in SCHEMAS else value for key, value in pipeline.items()}
+    source = placed.get("source")
+    if isinstance(source, dict) and isinstance(partitions := source.get("partitions"), dict):
+        found = {
+            name: {**each, "file": file(each["file"])}
+            for name, each in partitions.items()
+            if isinstance(each, dict) and "file" in each
+        }
+        placed["source"] = {**source, "partitions": {**partitions, **found}}
     decode = placed.get("decode")
     if isinstance(decode, dict) and "writer_schema" in decode:
         files = decode["writer_schema"]

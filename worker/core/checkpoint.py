@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from worker.core.found import Found, Standing
 from worker.core.identities import IDENTITY_BYTES
 from worker.core.model import BoundaryKey, Root, SchemaRow
 
@@ -33,6 +34,7 @@ class KeptPartition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
             said it yet.
         boundary: its boundary keys: each value once, with the identities at it joined.
         tokens: its tokens, joined.
+        found, standings: what it has brought for lists that other pipelines read.
     """
 
     partition: str
@@ -41,6 +43,8 @@ class KeptPartition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     memory: str = ""
     boundary: tuple[tuple[int | str, bytes], ...] = ()
     tokens: bytes = b""
+    found: tuple[Found, ...] = ()
+    standings: tuple[Standing, ...] = ()
 
     def boundary_keys(self) -> Iterator[BoundaryKey]:
         """The boundary keys one by one."""
@@ -81,6 +85,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         meaning: the fingerprint that the cursors of the pipeline rest on.
         accepted: other lineages of the pipeline whose files may stay in the output.
         owners: nonces of the owners of the chain, the oldest first.
+        lists: what is found in its records -> the commit after which it is looked for.
     """
 
     pipeline: str
@@ -98,6 +103,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     roots: dict[str, Root] = {}
     schemas: tuple[SchemaRow, ...] = ()
     gone: tuple[GoneFile, ...] = ()
+    lists: dict[str, int] = {}
     partitions: tuple[KeptPartition, ...] = ()
     v: int = VERSION
 

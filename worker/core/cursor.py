@@ -135,6 +135,8 @@ class PassState(_Stored, frozen=True):
         skipped_in_row: those of them that came right before the next page.
         columns: the names of the columns that its first page had, where the others lack them.
         began_us: when its first page was answered, in microseconds since 1970; 0: not known.
+        asked_for: digest of the record that names the partition, as it was when the pass began;
+            empty where passes do not follow from its changes.
     """
 
     at: Json
@@ -167,6 +169,7 @@ class PassState(_Stored, frozen=True):
     skipped_in_row: _Count = 0
     began_us: _Whole = 0
     columns: tuple[str, ...] = ()
+    asked_for: bytes = b""
 
     @property
     def before(self) -> Before:
@@ -249,6 +252,7 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
         redone: passes in a row that were read again because they achieved less than is required.
         window_size: how long the windows of the next pass are, as in `Window`.
         page_size: records a page that the next pass asks for, as in `PassState.asked`.
+        asked_for: as in `PassState`, of the last pass that is over.
     """
 
     pass_no: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] = msgspec.field(
@@ -269,6 +273,7 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
     redone: _Count = 0
     window_size: _Count = 0
     page_size: _Count = 0
+    asked_for: bytes = b""
 
     def to_json(self) -> str:
         """The cursor as the commit log keeps it.

@@ -7,7 +7,9 @@ It is what becomes of a bad record: `formats/records.py` and `runtime/flow.py` m
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, Self
 
 import msgspec
@@ -32,6 +34,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
         schema_fingerprint: of the schema that it did not fit.
         place: where it stands in the body, in words, where `index` does not say that.
         line: of its body, where the record begins; only where the body is made of lines.
+        values: those of its partition, by their names.
     """
 
     time: str
@@ -49,6 +52,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     schema_fingerprint: str = ""
     place: str | UnsetType = UNSET
     line: int | UnsetType = UNSET
+    values: dict[str, str] | UnsetType = UNSET
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
@@ -103,6 +107,7 @@ class Rejection(NamedTuple):
     Attributes:
         at: when they are written, RFC 3339 in UTC.
         fingerprint: of the schema that the records did not fit.
+        values: those of the partition.
     """
 
     pipeline: str
@@ -111,6 +116,7 @@ class Rejection(NamedTuple):
     position: Any
     at: str
     fingerprint: str
+    values: Mapping[str, str] = MappingProxyType({})
 
 
 def dead_letter_line(
@@ -145,5 +151,6 @@ def dead_letter_line(
         schema_fingerprint=of.fingerprint,
         place=reject.place or UNSET,
         line=reject.line or UNSET,
+        values=dict(of.values) if of.values and not kept else UNSET,
     )
     return msgspec.json.encode(letter) + b"\n"

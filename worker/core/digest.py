@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from worker.core.model import Commit, CommitRow, EndRow
+from worker.core.model import Commit, CommitRow, EndRow, Progress
 
 VERSION: Final = 2
 """Of the commit record and of what a digest covers. Commits of version 1 have no epoch."""
@@ -59,6 +59,7 @@ def commit_record(
             "boundary_added": [[value, key.hex()] for value, key in step.boundary_added],
             "tokens_cleared": step.tokens_cleared,
             "tokens_added": [token.hex() for token in step.tokens_added],
+            **_lists_in(step),
         }
         for end, step in zip(row.ends, commit.progress, strict=True)
     ]
@@ -67,6 +68,16 @@ def commit_record(
     if meaning:
         document["meaning"] = dict(meaning)
     return msgspec.json.encode(document)
+
+
+def _lists_in(step: Progress) -> dict[str, Any]:
+    """What a step has brought for the lists of other pipelines; nothing for most."""
+    lists: dict[str, Any] = {}
+    if step.found:
+        lists["found"] = step.found
+    if step.list_over:
+        lists["list_over"] = step.list_over
+    return lists
 
 
 def differences(record: bytes | None, row: CommitRow) -> list[str]:

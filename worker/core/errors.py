@@ -101,6 +101,14 @@ class PipelineRenamed(ConfigError):
     code = "pipeline_renamed"
 
 
+class ListIncomplete(ConfigError):
+    """Partitions are found in records of which some were committed before they were looked for.
+    Let `worker state reset` read the pipeline with the records again.
+    """
+
+    code = "list_incomplete"
+
+
 class SchemaUnfit(ConfigError):
     """The schema that a registry has now does not fit its pipeline, or is none that may be used.
     Only this pipeline stops. Change its config to fit the schema, or name an earlier `version` of
@@ -410,6 +418,16 @@ class SchemaMismatch(PermanentError):
 
     exit = Exit.DATA
     code = "schema_mismatch"
+
+
+class PartitionsVanished(WorkerError):
+    """Of the values that name the partitions, none is left, or less than half of them.
+    A source that answers too little looks like this. See what the pipeline that finds them, or the
+    file, has; where that is right, set `vanish: allow` at the partition.
+    """
+
+    exit = Exit.DATA
+    code = "partitions_vanished"
 
 
 class IncompatibleSchema(WorkerError):

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
+from worker.core.found import Found
 from worker.core.model import BoundaryKey
 
 _SPACE: Final = 1 << 128
@@ -27,6 +28,11 @@ def of_boundary(keys: Iterable[BoundaryKey]) -> int:
 def of_tokens(tokens: Iterable[bytes]) -> int:
     """The sum over tokens, each of which counts once."""
     return _sum(b"t" + token for token in tokens)
+
+
+def of_found(found: Iterable[Found]) -> int:
+    """The sum over values of lists, each of which counts once."""
+    return _sum(b"f" + each.covered() for each in found)
 
 
 def _sum(items: Iterable[bytes]) -> int:

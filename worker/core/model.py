@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from worker.core.cursor import Cursor
+from worker.core.found import Found
 
 REPLAYED: Final = "@dead_letters"
 """The partition that remembers which dead letters were replayed."""
@@ -60,6 +61,7 @@ class Reject:
         letter: the line of the dead letter that it was, where a replay found one that does not
             hold its record; it becomes that letter again.
         place: where it stands in the body, in words, where `index` does not say that.
+        origin: the partition that the record came from, where a replay brings it again.
     """
 
     index: int
@@ -70,6 +72,7 @@ class Reject:
     letter: bytes = b""
     place: str = ""
     line: int = 0
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +276,8 @@ class Progress:
         boundary_floor: forget keys whose value is below this; None forgets nothing.
         tokens_added: 16-byte hashes of the page tokens and records of the pass, for the loop guard.
         tokens_cleared: the pass ended: forget the earlier ones first.
+        found: values for lists that other pipelines read, each once.
+        list_over: the pass whose values are all here now; 0 while more of it may come.
     """
 
     cursor: Cursor
@@ -280,6 +285,8 @@ class Progress:
     boundary_floor: int | str | None = None
     tokens_added: tuple[bytes, ...] = ()
     tokens_cleared: bool = False
+    found: tuple[Found, ...] = ()
+    list_over: int = 0
 
     def then(self, later: Progress) -> Progress:
         """This step and a later one, as one difference."""
@@ -300,6 +307,7 @@ class ProgressSum:
         self._cursor, self._floor = first.cursor, first.boundary_floor
         self._keys, self._tokens = list(first.boundary_added), list(first.tokens_added)
         self._cleared = first.tokens_cleared
+        self._list_over = first.list_over
         self._many = MANY_KEYS
 
     @property
@@ -310,6 +318,7 @@ class ProgressSum:
     def add(self, step: Progress) -> None:
         """Takes the next step."""
         self._cursor = step.cursor
+        self._list_over = step.list_over or self._list_over
         if step.boundary_floor is not None:
             self._floor = step.boundary_floor
         self._keys += step.boundary_added
@@ -334,7 +343,13 @@ class ProgressSum:
             boundary_floor=self._floor,
             tokens_added=tuple(self._tokens),
             tokens_cleared=self._cleared,
+            list_over=self._list_over,
         )
+
+    @property
+    def ends_list(self) -> bool:
+        """Whether the values of a pass are all here now."""
+        return self._list_over > 0
 
     @property
     def remembers(self) -> bool:

@@ -18,7 +18,7 @@ def has_moved(durable: Cursor, step: ProgressSum) -> bool:
     Between passes the number of the next one is no such thing. It tells the passes of a snapshot
     apart, of which none has left a record.
     """
-    if step.remembers:
+    if step.remembers or step.ends_list:
         return True
     cursor = step.cursor
     if durable.position is None and cursor.position is None:
@@ -31,4 +31,4 @@ def ends_what_is_durable(durable: Cursor, step: ProgressSum) -> bool:
     another process would go on in the middle of it.
     """
     over = durable.position is not None and step.cursor.position is None
-    return over or step.cursor.complete != durable.complete
+    return over or step.ends_list or step.cursor.complete != durable.complete

@@ -14,10 +14,12 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from worker.core.checkpoint import Checkpoint
 from worker.core.cursor import Cursor
+from worker.core.found import Child, Found, Standing
 from worker.core.model import (
     ChainRow,
     ChainState,
     Chunk,
+    Claim,
     Claimed,
     Commit,
     CommitRow,
@@ -211,12 +213,14 @@ class Shaping:
         refused: index in the given list and reason of each record that made no output record.
         filtered: how many records a filter left out.
         expanded: how many records there are more because one became several.
+        found: values for lists that other pipelines read.
     """
 
     chunks: list[tuple[str, int, bytes]]
     refused: list[tuple[int, InvalidRecord]]
     filtered: int
     expanded: int
+    found: Sequence[Found] = ()
 
 
 class Shape(Protocol):
@@ -280,6 +284,43 @@ class CommitHistory(Protocol):
         one that was given up with `state adopt --root`.
 
         Once per command, and once per replay, to find files that were committed to earlier ones.
+        """
+
+    def standing(
+        self, pipeline: str, partitions: Sequence[str]
+    ) -> Mapping[str, tuple[Cursor, Due]]:
+        """Where those of the partitions stand that there are, and when they are served next.
+
+        Once per batch of partitions that were found, to tell which of them have nothing to do.
+        """
+
+    def lists(self, pipeline: str) -> Mapping[str, int]:
+        """What `CommitLog.keep_lists` was told of a pipeline: each list, and the commit from which
+        on it is filled. Once per attempt of a pipeline that reads one.
+        """
+
+    def children(
+        self,
+        pipeline: str,
+        name: str,
+        *,
+        after: int = 0,
+        most: int,
+        by_change: bool = False,
+        value: str | None = None,
+    ) -> Sequence[Child]:
+        """The values of a list whose number is above `after`, by their numbers; with `by_change`
+        those whose change is, by their changes.
+
+        Often: in batches at the start of an attempt, and after each commit that brought some.
+
+        Args:
+            value: this one only.
+        """
+
+    def standings(self, pipeline: str, name: str) -> Mapping[str, Standing]:
+        """How a list stands, by the partition that brought its values. As often as `lists`, and
+        after each commit that brought some.
         """
 
     def commit_count(self, pipeline: str, *, shard: int = 0) -> int:
@@ -400,6 +441,24 @@ class CommitLog(CommitHistory, Protocol):
 
     def keep_root(self, pipeline: str, kind: str, root: Root) -> None:
         """From now on the files of a kind go there. Once per attempt that finds a new place."""
+
+    def keep_lists(self, pipeline: str, lists: Sequence[str], *, shard: int = 0) -> None:
+        """From the next commit on, values for these lists are found. Once per attempt, after
+        `claim`; lists that are known already stay as they are.
+        """
+
+    def keep_found(self, pipeline: str, values: Sequence[Found], *, list_over: int = 0) -> None:
+        """Takes values of a list that no commit brings, because it stands in a file.
+
+        At the start of an attempt, in batches. With `list_over` these were the last of that pass.
+        """
+
+    def take(
+        self, pipeline: str, partitions: Sequence[str], *, epoch: int, shard: int = 0
+    ) -> Mapping[str, Claim]:
+        """Moves further partitions to a chain, as `claim` does. Once per batch of partitions that
+        were found. Raises Fenced where the chain has another epoch.
+        """
 
     def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
         """Keeps when partitions are served next, each in place of what was kept before.

@@ -6,6 +6,8 @@ what a partition remembers after a commit must have the sum that the commit says
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +18,7 @@ from worker.core import memory_sum
 from worker.core.checkpoint import Checkpoint, KeptPartition, joined_keys
 from worker.core.digest import VERSION, digest_of
 from worker.core.errors import StateError
+from worker.core.found import Found, Standing
 from worker.core.model import (
     RECORDS,
     BoundaryKey,
@@ -43,6 +46,8 @@ class RecordEnd(msgspec.Struct, frozen=True, kw_only=True):
     boundary_added: tuple[tuple[int | str, str], ...]
     tokens_cleared: bool
     tokens_added: tuple[str, ...]
+    found: tuple[Found, ...] = ()
+    list_over: int = 0
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +121,8 @@ class _Partition:
     memory: str = ""
     boundary: set[BoundaryKey] = field(default_factory=set)
     tokens: set[bytes] = field(default_factory=set)
+    found: dict[tuple[str, str], Found] = field(default_factory=dict)
+    standings: dict[str, Standing] = field(default_factory=dict)
     sum: int = 0
 
     @property
@@ -129,9 +136,28 @@ class _Partition:
         added = {bytes.fromhex(token) for token in end.tokens_added}
         kept = set() if end.tokens_cleared or was_put_back else self.tokens
         self.seq, self.cursor, self.memory = seq, end.cursor, end.memory
+        self.find(end.found)
+        self.end_lists(end.list_over)
         self.remember(_boundary_after(self.boundary, end), kept | added)
         if was_put_back and not self.is_as_said:  # the operator has forgotten its keys too
             self.remember(_boundary_after(set(), end), added)
+
+    def find(self, found: Iterable[Found]) -> None:
+        """Takes values for lists."""
+        for each in found:
+            key = (each.list, each.value)
+            if (known := self.found.get(key)) is not None:
+                self.sum -= memory_sum.of_found((known,))
+            self.sum += memory_sum.of_found((each,))
+            self.found[key] = each
+
+    def end_lists(self, pass_no: int) -> None:
+        """A pass has brought all values that it has; 0: none has."""
+        if pass_no:
+            sizes = Counter(each.list for each in self.found.values() if each.pass_no == pass_no)
+            for name in {*self.standings, *sizes}:
+                before = self.standings.get(name, Standing(name))
+                self.standings[name] = before.after(pass_no, sizes[name])
 
     def remember(self, boundary: set[BoundaryKey], tokens: set[bytes]) -> None:
         """These instead of those before; the sum costs what differs."""
@@ -221,6 +247,8 @@ class ChainRebuild:
 def _of(kept: KeptPartition) -> _Partition:
     part = _Partition(seq=kept.seq, cursor=kept.cursor, memory=kept.memory)
     part.remember(set(kept.boundary_keys()), set(kept.token_list()))
+    part.find(kept.found)
+    part.standings = {each.list: each for each in kept.standings}
     return part
 
 
@@ -232,4 +260,6 @@ def _kept(name: str, part: _Partition) -> KeptPartition:
         memory=part.memory,
         boundary=joined_keys(sorted(part.boundary)),
         tokens=b"".join(sorted(part.tokens)),
+        found=tuple(part.found.values()),
+        standings=tuple(part.standings.values()),
     )

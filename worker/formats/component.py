@@ -64,6 +64,16 @@ class DecodeConfig(Model):
         return AS_USUAL
 
     @property
+    def configured(self) -> Spellings:
+        """What the config says of it, without what the format implies."""
+        return self.spellings
+
+    def guessed(self, record: bytes) -> bytes:
+        """The JSON of a record for whoever proposes a schema, with the types that its values most
+        likely have."""
+        return record
+
+    @property
     def unspelled(self) -> Self:
         """The same without what is said of single fields, for a schema that has none yet."""
         return self

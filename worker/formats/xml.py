@@ -24,7 +24,7 @@ from worker.formats.text_values import TextValueKeys
 from worker.formats.weight import XmlWeight
 from worker.formats.xml_document import XmlReader
 from worker.formats.xml_shapes import Shape, shape_of
-from worker.http.body_form import BodyForm
+from worker.http.body_form import HEAD_BYTES, BodyForm
 from worker.schema import CompiledPlan
 
 FEED_BYTES: Final = 64 * 1024
@@ -53,7 +53,7 @@ class Decode(TextValueKeys):
 
 def declared_charset(head: bytes) -> str:
     """The character set that a document names in its declaration; empty for none."""
-    match = _DECLARED.match(head)
+    match = _DECLARED.match(head[:HEAD_BYTES])
     name = "" if match is None else match[1].decode().lower()
     # what can be read as ASCII is not in one of these, whatever it says
     return "" if name.startswith(("utf-16", "utf-32", "ucs", "iso-10646")) else name
@@ -79,14 +79,19 @@ class XmlPages:
     """
 
     def __init__(self, spec: PageSpec, plan: CompiledPlan) -> None:
-        plain = spec.shape.plain
-        keys = plain_keys(spec.records) if spec.records is not None and plain else None
-        self._keys, self._whole = keys or (), spec.records == "@" and plain
+        shape = spec.shape
+        keys = plain_keys(spec.records or "") or ()
+        each = plain_keys(shape.each) or () if shape.each else ()
+        of_elements = bool(each) or not shape.each
+        # what is made of other values than elements that follow each other is left as it is
+        fits = of_elements and not (shape.zip or shape.map_key or shape.parse or shape.names)
+        self._keys, self._each = (keys, each) if fits and keys else ((), ())
+        self._stay, self._whole = not shape.plain, spec.records == "@" and shape.plain
         self._shape: Shape = shape_of(plan.incoming)
         # an array of one element looks like that element
-        shape = spec.shape if plain else replace(spec.shape, single=True)
+        shape = shape if shape.plain else replace(shape, alone=True, hollow=True)
         self._json = json_pages(replace(spec, shape=shape), plan)
-        self._weight = XmlWeight(plan.record_type if keys else Any)
+        self._weight = XmlWeight(plan.record_type if keys and shape.plain else Any)
 
     def weigh(self, body: Any) -> int:
         """Bytes that the body and the decoded page will take together."""
@@ -96,7 +101,12 @@ class XmlPages:
         """Decodes one page. Raises BadBody for what is no XML or has a document type,
         RecordsMissing for no records.
         """
-        reader = XmlReader(self._keys, self._shape if self._keys or self._whole else None)
+        reader = XmlReader(
+            self._keys,
+            self._shape if self._keys or self._whole else None,
+            each=self._each,
+            stay=self._stay,
+        )
         for start in range(len(BOM) if body[: len(BOM)] == BOM else 0, len(body), FEED_BYTES):
             reader.feed(bytes(body[start : start + FEED_BYTES]))
             yield
@@ -104,7 +114,7 @@ class XmlPages:
         yield
         decoded = yield from self._json.decode(document, url=url, received_us=received_us)
         decoded.facts.size_bytes = len(body)
-        if decoded.rejects and self._keys:
+        if decoded.rejects and len(reader.lines) == decoded.facts.count:
             decoded.rejects[:] = [
                 replace(each, line=reader.lines[each.index]) for each in decoded.rejects
             ]

@@ -50,6 +50,12 @@ class _Open:
         else:
             fields[name] = [there, value]
 
+    def append(self, name: str, value: Any) -> None:
+        """Adds an element to the array of its name, also a single one."""
+        if self.fields is None:
+            self.fields = {}
+        self.fields.setdefault(name, []).append(value)
+
     @property
     def value(self) -> Any:
         """What the element stands for."""
@@ -66,6 +72,9 @@ class XmlReader:
 
     Args:
         keys: the names from the root to the records; empty where they are not looked for.
+        each: the names from there to what are records then; empty: those at `keys` are.
+        stay: the records stay where they are in the document, which has an array of them also
+            where there is one; otherwise all of them are one array at `keys`.
         shape: what makes of a record, or of the document where there are no keys, what the schema
             has.
 
@@ -73,8 +82,17 @@ class XmlReader:
         lines: where each record begins.
     """
 
-    def __init__(self, keys: Sequence[str], shape: Callable[[Any], Any] | None) -> None:
-        self._keys, self._shape = tuple(keys), shape
+    def __init__(
+        self,
+        keys: Sequence[str],
+        shape: Callable[[Any], Any] | None,
+        *,
+        each: Sequence[str] = (),
+        stay: bool = False,
+    ) -> None:
+        self._keys, self._each, self._shape, self._stay = tuple(keys), tuple(each), shape, stay
+        self._way = (*keys, *each)
+        self._is_there = False
         self._records: list[msgspec.Raw] = []
         self._empty_parent = False
         self.lines = array("L")
@@ -97,7 +115,10 @@ class XmlReader:
         self._let_go()
         document: Any = self._open[0].fields
         if self._keys:
-            _put(document, self._keys, self._found())
+            if not self._stay:
+                _put(document, self._keys, self._found())
+            elif self._empty_parent and not self._is_there:
+                _put(document, self._keys, [])
         elif self._shape is not None:
             document = self._shape(document)
         return msgspec.json.encode(document)
@@ -126,7 +147,7 @@ class XmlReader:
         if depth > MAX_DEPTH:
             raise BadBody(f"elements are nested more than {MAX_DEPTH} levels deep")
         local = self._names.get(name) or self._local(name)
-        above, keys = self._open[-1], self._keys
+        above, keys = self._open[-1], self._way
         on_way = above.on_way and depth <= len(keys) and keys[depth - 1] == local
         line = self._parser.CurrentLineNumber if on_way else 0
         element = _Open(local, on_way, line)
@@ -146,15 +167,34 @@ class XmlReader:
 
     def _end(self, name: str) -> None:
         element = self._open.pop()
-        value = element.value
-        if element.on_way and len(self._open) == len(self._keys):
-            record = value if self._shape is None else self._shape(value)
+        value, depth, above = element.value, len(self._open), self._open[-1]
+        if not element.on_way or depth < len(self._keys) - 1:
+            above.add(element.name, value)
+        elif depth == len(self._way):
+            self._add_record(above, element, value)
+        elif depth == len(self._keys):
+            self._is_there = True
+            above.append(element.name, self._item(value))
+        else:
+            if depth == len(self._keys) - 1:
+                self._empty_parent |= not value or _has_attributes_alone(value)
+            above.add(element.name, value)
+
+    def _add_record(self, above: _Open, element: _Open, value: Any) -> None:
+        record = value if self._shape is None else self._shape(value)
+        self.lines.append(element.line)
+        if self._stay:
+            self._is_there = True
+            above.append(element.name, record)
+        else:
             self._records.append(msgspec.Raw(msgspec.json.encode(record)))
-            self.lines.append(element.line)
-            return
-        if element.on_way and len(self._open) == len(self._keys) - 1:
-            self._empty_parent |= not value or _has_attributes_alone(value)
-        self._open[-1].add(element.name, value)
+
+    def _item(self, value: Any) -> Any:
+        """An element whose elements are records: it has an array of them also where it has none."""
+        found = value or {}
+        if isinstance(found, dict) and len(self._each) == 1:
+            found.setdefault(self._each[0], [])
+        return found
 
     def _local(self, name: str) -> str:
         """A name without the namespace that the parser puts before it."""

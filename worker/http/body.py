@@ -22,6 +22,8 @@ from worker.http.zip_file import ZipEntry
 RATIO_FREE_BYTES: Final = 1024 * 1024
 """Up to this size a body may inflate at any ratio."""
 MAX_LAYERS: Final = 3
+CONTENT_TYPE_CHARS: Final = 256
+"""So much of a Content-Type is looked at, and remembered."""
 CODINGS: Final[Mapping[str, Callable[[float], Coding]]] = {
     "gzip": lambda memory_bytes: GZIP,
     "zstd": zstandard,
@@ -86,7 +88,8 @@ class BodyDecoder:
         content_type: str = "",
     ) -> None:
         self._layers = list(layers)
-        self._limits, self._form, self._content_type = limits, form, content_type
+        self._limits, self._form = limits, form
+        self._content_type = content_type[:CONTENT_TYPE_CHARS]
         # bytes that went into each layer, and out of the last one
         self._reached = [0] * (len(self._layers) + 1)
         # the first bytes of the body, while they do not tell yet what it is written in

@@ -36,6 +36,10 @@ _MAGIC: Final = re.compile(
 MAGIC_BYTES: Final = 10
 """So many bytes tell how a body is compressed."""
 _CHARSET: Final = re.compile(r""";\s*charset\s*=\s*["']?([^\s"';,]+)""", re.IGNORECASE)
+WESTERN: Final = "cp1252"
+LONGEST_CHARACTER: Final = 4
+"""Bytes of a character in UTF-8."""
+_BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]+")
 _NO_CHARSET: Final = frozenset(
     {"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"}
 )
@@ -110,9 +114,10 @@ class BodyForm:
             found = codec_of(self.declared(head))
         return "" if found == UTF_8 else found
 
-    def recoder(self, codec: str) -> Recoder:
+    def recoder(self, codec: str) -> Recoder | DoubtfulRecoder:
         """What makes UTF-8 of texts in a character set."""
-        return Recoder(codec, _REPLACED if self.strict else "replace")
+        recoder = Recoder(codec, _REPLACED if self.strict else "replace")
+        return DoubtfulRecoder(recoder) if self.charset == AUTO and codec == WESTERN else recoder
 
 
 AS_IT_COMES: Final = BodyForm()
@@ -134,7 +139,7 @@ def codec_of(name: str) -> str:
         return ""
     if found in _NO_CHARSET:
         return ""
-    return {"ascii": UTF_8, "utf-8-sig": UTF_8, "iso8859-1": "cp1252"}.get(found, found)
+    return {"ascii": UTF_8, "utf-8-sig": UTF_8, "iso8859-1": WESTERN}.get(found, found)
 
 
 @lru_cache(maxsize=256)
@@ -175,6 +180,56 @@ class Recoder:
                 f"the body is no text in the character set {self._codec}",
                 remedy="name the one that it is written in: decode.charset",
             ) from error
+
+
+class DoubtfulRecoder:
+    """Makes UTF-8 of a text of which a server says ISO 8859-1, as many do of any text.
+
+    The first characters beyond ASCII decide: those of UTF-8 are next to impossible in a text of the
+    other character set.
+    """
+
+    def __init__(self, recoder: Recoder) -> None:
+        self._recoder = recoder
+        self._held = b""
+        self._is_decided = self._is_utf_8 = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The next piece in UTF-8. Raises BadBody as the recoder does."""
+        if not self._is_decided:
+            data, self._held = self._held + data, b""
+            found = _BEYOND_ASCII.search(data)
+            if found is None:
+                yield data
+                return
+            if found.end() == len(data) and len(found[0]) < LONGEST_CHARACTER:
+                yield data[: found.start()]  # it may go on in the next piece
+                self._held = found[0]
+                return
+            self._decide(found[0], is_whole=found.end() < len(data))
+        yield from self._decided(data)
+
+    def finish(self) -> Iterator[bytes]:
+        """What is left."""
+        if not self._is_decided:
+            self._decide(self._held, is_whole=True)
+        yield from self._decided(self._held)
+        if not self._is_utf_8:
+            yield from self._recoder.finish()
+
+    def _decide(self, beyond_ascii: bytes, *, is_whole: bool) -> None:
+        self._is_decided = True
+        try:
+            codecs.getincrementaldecoder(UTF_8)().decode(beyond_ascii, is_whole)
+            self._is_utf_8 = True
+        except UnicodeDecodeError:
+            self._is_utf_8 = False
+
+    def _decided(self, data: bytes) -> Iterator[bytes]:
+        if self._is_utf_8:
+            yield data
+        else:
+            yield from self._recoder.feed(data)
 
 
 def _keep_unassigned(error: UnicodeError) -> tuple[str, int]:

@@ -43,12 +43,19 @@ class PassOver(msgspec.Struct, frozen=True):
         cut: whether the source has more that this pass does not ask for.
         limited: whether `stop.max_pages` ended it.
         before_window: whether another window would have followed.
+        unchanged: whether the source is as the pass before saw it, so that it brought nothing.
     """
 
     reason: str
     cut: bool = False
     limited: bool = False
     before_window: bool = False
+    unchanged: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the pass has brought all that there is."""
+        return not (self.cut or self.limited or self.unchanged)
 
 
 class BeginsAgain(msgspec.Struct, frozen=True):

@@ -380,7 +380,7 @@ class Judge:
 
     def _unchanged(self, standing: Standing) -> Verdict:
         """An empty, complete pass: the source is as the last complete pass saw it."""
-        number, ending = standing.cursor.pass_no, PassOver("not modified")
+        number, ending = standing.cursor.pass_no, PassOver("not modified", unchanged=True)
         end = PassEnd(number, 0, ending.reason, self._spec.completeness)
         after = self.steps.closed(standing.cursor)
         return msgspec.structs.replace(

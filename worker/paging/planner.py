@@ -52,9 +52,13 @@ class PartitionPlanner:
         claim: where the commit log says that the partition stands.
         due: the monotonic second from which on the pass after the last one that was begun may
             begin; None: at once.
+        asks_for: digest of the record that names the partition, where passes follow from its
+            changes; else empty.
     """
 
-    def __init__(self, spec: PagingSpec, claim: Claim, due: float | None = None) -> None:
+    def __init__(
+        self, spec: PagingSpec, claim: Claim, due: float | None = None, asks_for: bytes = b""
+    ) -> None:
         self.partition = claim.partition
         refuse_unfit(spec, claim.cursor, claim.partition)
         self._spec = spec
@@ -62,6 +66,7 @@ class PartitionPlanner:
         self._judge = Judge(begun, claim.partition)
         self._keeps_order = begun is not spec
         self._ahead = FetchAhead(spec.style, spec.depth)
+        self._asks_for = asks_for
         self._cursor = known_as_begun(spec, _reopened(claim.cursor, spec))
         self._opening: PassState | None = None  # a pass of which no page was accepted yet
         self._boundary = Boundary(claim.boundary)
@@ -107,6 +112,16 @@ class PartitionPlanner:
         """The pages that were fetched ahead and wait for the head."""
         return self._ahead.waiting
 
+    def ask_for(self, asks_for: bytes) -> None:
+        """The record that names the partition has changed: another pass follows."""
+        self._asks_for = asks_for
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether a pass follows because the record that names the partition has changed."""
+        changed = bool(self._asks_for) and self._cursor.asked_for != self._asks_for
+        return changed and not (self._spec.once and self._passes)
+
     @property
     def fetches_ahead(self) -> bool:
         """Whether there may be something to ask for while a page is in flight."""
@@ -119,7 +134,9 @@ class PartitionPlanner:
     def next(self, now: float) -> Fetch | Wait | Done | None:
         """The next thing to do; see the module."""
         if self._cursor.complete:
-            return Done("read once and complete")
+            if not self.asks_again:
+                return Done("read once and complete")
+            self._cursor = _next_reading(self._cursor)
         if self._cursor.position is None and self._opening is None:
             if (rest := self._between_passes(now)) is not None:
                 return rest
@@ -129,6 +146,8 @@ class PartitionPlanner:
             self._opening = self._judge.rule.begin(self._cursor)
             if self._opening is None:
                 return self._idle(now)
+            if self._asks_for:
+                self._opening = self._opening.evolve(asked_for=self._asks_for)
         state = self._state
         if self._ahead.asked(state.at, _window(state), state.asked):
             return self._look_ahead(state)
@@ -161,7 +180,7 @@ class PartitionPlanner:
     def _between_passes(self, now: float) -> Wait | Done | None:
         """What there is to do before a new pass may begin; None when it may."""
         schedule = self._spec.schedule
-        if self._passes and (self._spec.once or schedule is None):
+        if self._passes and (self._spec.once or (schedule is None and not self.asks_again)):
             return Done("pass complete")
         if schedule is not None and schedule.by_clock and not self._spec.once:
             return self._until_admitted(schedule, now)
@@ -244,7 +263,10 @@ class PartitionPlanner:
 
     def _begin_again(self) -> None:
         """What a pass has brought is behind its mark, or else known by its identities."""
+        asked_for = self._state.asked_for
         self._cursor = self._judge.steps.begun_again(self._standing())
+        if asked_for and (begun := self._cursor.position) is not None:
+            self._cursor = self._cursor.evolve(position=begun.evolve(asked_for=asked_for))
         if self._judge.rule.may_fall_back:
             self._memory.clear()
             self._forgets_pass = True
@@ -301,6 +323,7 @@ class PartitionPlanner:
 
     def _apply(self, verdict: Verdict) -> Accepted:
         """Changes the partition as the verdict says; returns the same change as a difference."""
+        before, list_over = self._state, 0
         self._cursor, self._opening = verdict.cursor, None
         self._boundary.forget(verdict.memory.floor)
         new_keys = self._boundary.add(verdict.memory.added)
@@ -313,7 +336,11 @@ class PartitionPlanner:
                 self._ahead.moved(verdict.stride, following.left)
             case WindowOver(window=window):
                 self._ahead.start_over(window)
-            case PassOver():
+            case PassOver(whole=whole):
+                if before.asked_for:
+                    self._cursor = self._cursor.evolve(asked_for=before.asked_for)
+                if self._spec.listed and whole and not before.skipped:
+                    list_over = verdict.pass_no
                 self._passes += 1
                 self._fell_back = False
                 self._ahead.start_over()
@@ -321,11 +348,12 @@ class PartitionPlanner:
             case BeginsAgain() | AskedAgain():
                 self._ahead.start_over()
         progress = Progress(
-            cursor=verdict.cursor,
+            cursor=self._cursor,
             boundary_added=tuple(new_keys),
             boundary_floor=verdict.memory.floor,
             tokens_added=verdict.hashes,
             tokens_cleared=cleared,
+            list_over=list_over,
         )
         return Accepted(
             decoded=verdict.decoded,
@@ -341,9 +369,14 @@ class PartitionPlanner:
 
 def _reopened(cursor: Cursor, spec: PagingSpec) -> Cursor:
     """The cursor of a source that was read once: a schedule that was added since reads it again."""
-    if not cursor.complete or spec.schedule is None:
-        return cursor
-    return Cursor(pass_no=cursor.pass_no + 1, validators=cursor.validators)
+    return cursor if not cursor.complete or spec.schedule is None else _next_reading(cursor)
+
+
+def _next_reading(cursor: Cursor) -> Cursor:
+    """The cursor of a source that was read once, and is read again."""
+    return Cursor(
+        pass_no=cursor.pass_no + 1, validators=cursor.validators, asked_for=cursor.asked_for
+    )
 
 
 def _window(state: PassState) -> Window | None:

@@ -92,6 +92,7 @@ class PagingSpec:
         boundary_cap: identities that are remembered at most.
         wall: seconds since 1970.
         strip: takes credentials out of a URL that is going to be stored.
+        listed: other pipelines read a list of what a whole pass has brought.
     """
 
     style: Pagination
@@ -116,6 +117,7 @@ class PagingSpec:
     boundary_cap: int = 1_000_000
     wall: Callable[[], float] = lambda: 0.0
     strip: Callable[[str], str] = _as_it_is
+    listed: bool = False
 
     @property
     def by_value(self) -> bool:

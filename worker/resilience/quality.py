@@ -65,6 +65,10 @@ class QualityWatch:
             self._take(*page)
         self._hold(MID_PASS if self._unread or self._midway else PASS_OVER)
 
+    def is_read(self, partition: str) -> None:
+        """A partition brings nothing more."""
+        self._unread.discard(partition)
+
     def end_run(self) -> None:
         """Nothing more is to come, from no partition. Raises TooManyRejects."""
         if not self._midway:

@@ -49,6 +49,8 @@ from worker.runtime.budget import Hold, NoRoom, Share
 from worker.runtime.channel import Channel
 from worker.runtime.expected import DECODED_FACTOR, Expected
 from worker.runtime.lanes import Lanes, Place
+from worker.runtime.parked import Parked
+from worker.runtime.registry import Registry
 from worker.runtime.timetable import Timetable
 
 REPROBE_S: Final = 60.0
@@ -77,15 +79,6 @@ class Fetcher(Protocol):
     """
 
     async def __call__(self, partition: str, fetch: Fetch, room: Room) -> Reply: ...
-
-
-@dataclass(slots=True)
-class Parked:
-    """Why a partition is not served, until which monotonic second, and its failures in a row."""
-
-    error: WorkerError
-    until: float
-    times: int
 
 
 @dataclass(slots=True, eq=False)
@@ -150,6 +143,7 @@ class FetchPool:
 
     Args:
         parked: what failed before the pool was made, and is not served until its time.
+        registry: brings partitions that are found.
 
         may_give_up: a request may be given up and made again later.
 
@@ -176,7 +170,9 @@ class FetchPool:
         emit: Emit,
         times: StageTimes,
         backlog: Backlog,
+        registry: Registry | None = None,
     ) -> None:
+        self._registry = registry
         self.parked = dict(parked)
         self.done: dict[str, str] = {}
         self._fetcher, self._channel, self._timetable = fetcher, channel, timetable
@@ -208,6 +204,7 @@ class FetchPool:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until nothing is left to fetch or `stop` is set, which gives up requests in flight."""
+        registry = self._registry
         async with asyncio.TaskGroup() as group:
             workers = [
                 group.create_task(self._work(stop), name=f"{self._pipeline}.fetch.{number}")
@@ -219,6 +216,7 @@ class FetchPool:
                     ("stop", _cancel_on(stop, workers)),
                     ("due", self._timetable.run()),
                     ("slow", self._relieve()),
+                    *([("found", registry.feed(self, workers))] if registry is not None else []),
                 )
             ]
             await asyncio.wait(workers)
@@ -236,10 +234,14 @@ class FetchPool:
             # the drain
             while not stop.is_set() and (found := await self._next_due()) is not None:
                 planner, place = found
+                if self._registry is not None:
+                    self._registry.taken(planner.partition)
                 try:
                     await self._serve(planner, place)
                 finally:
                     self._busy -= 1
+                    if self._registry is not None:
+                        self._registry.left(planner.partition)
                     self._lanes.leave(place)  # for itself: it looks for something to do now
                     if self._nothing_left:
                         async with self._changed:
@@ -266,7 +268,8 @@ class FetchPool:
     @property
     def _nothing_left(self) -> bool:
         """Whether no partition will ever be due again."""
-        return not (self._busy or len(self._due) or len(self._slow_due))
+        waiting = self._busy or len(self._due) or len(self._slow_due)
+        return not (waiting or (self._registry is not None and self._registry.may_bring))
 
     def _pop(self, now: float) -> tuple[PartitionPlanner, Place] | None:
         """A partition that may be served now.
@@ -311,7 +314,7 @@ class FetchPool:
 
     async def _requeue(self, planner: PartitionPlanner, due: float) -> None:
         """Puts a partition back. It may be in flight several times, but waits in one place."""
-        if planner.partition in self.done:
+        if planner.partition in self.done or self._is_resting(planner):
             return
         if (parked := self.parked.get(planner.partition)) is not None:
             if self._once:
@@ -331,13 +334,44 @@ class FetchPool:
             return
         match planner.next(now):
             case Done(reason):
-                self.done[planner.partition] = reason
+                if not self._rests(planner, None):
+                    self.done[planner.partition] = reason
             case Wait(until):
-                await self._requeue(planner, until)
+                if not self._rests(planner, until):
+                    await self._requeue(planner, until)
             case Fetch() as fetch:
                 await self._fetch(planner, fetch, place)
             case None:
                 pass  # its pages are in flight elsewhere; whoever carries them puts it back
+
+    # -- partitions that are found ----------------------------------------------------------------
+
+    def _rests(self, planner: PartitionPlanner, until: float | None) -> bool:
+        """Whether a partition was found, so that it need not stay here until it is due again."""
+        registry = self._registry
+        return registry is not None and registry.rests(self, planner, until)
+
+    def _is_resting(self, planner: PartitionPlanner) -> bool:
+        return self._registry is not None and self._registry.is_resting(planner.partition)
+
+    async def serve(self, planner: PartitionPlanner, parked: Parked | None = None) -> None:
+        """Serves a partition from now on, which may have failed before."""
+        if parked is not None:
+            self.parked.setdefault(planner.partition, parked)
+        async with self._changed:
+            self._due.push(planner, self._clock.monotonic())
+            self._changed.notify()
+
+    async def wake(self) -> None:
+        """Nothing more may be found: who waits for that looks again."""
+        async with self._changed:
+            self._changed.notify_all()
+
+    def forget(self, partition: str) -> None:
+        """The partition is served no more, until it is served anew. That it is parked is kept."""
+        for known in (self._failing_since, self._not_before, self._needs):
+            known.pop(partition, None)
+        self._lanes.forget(partition)
 
     # -- a request --------------------------------------------------------------------------------
 
@@ -554,6 +588,8 @@ class FetchPool:
     async def _pass_on(self, partition: str, page: Accepted) -> None:
         hold = self._kept.get(partition, {}).pop(id(page.decoded.facts), None) or Hold(self._share)
         hold.become("ahead")
+        if self._registry is not None:
+            self._registry.residents.sent(partition)
         self._report(partition, page)
         self._backlog.received(self._clock.monotonic(), page.ledger.received)
         await self._channel.put(Page(partition, page, hold), hold.size_bytes)
@@ -656,7 +692,8 @@ class FetchPool:
         async with self._changed:
             self._due.remove(planner.partition)
             self._slow_due.remove(planner.partition)
-        await self._requeue(planner, until)
+        if not self._rests(planner, None if self._once else until):
+            await self._requeue(planner, until)
 
 
 @dataclass(frozen=True, slots=True)

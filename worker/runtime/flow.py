@@ -9,6 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
+
+from worker.core.found import Found
 from worker.core.model import Chunk, Decoded, Ledger, Progress, Reject
 from worker.core.ports import SLICE_RECORDS, InvalidRecord, Shape
 from worker.paging.spec import Accepted
@@ -27,6 +30,7 @@ class Shaped:
             records outside of what was asked for are not.
         pass_over: the page is the last one of its pass.
         group: the pass of its records, where passes are kept apart in files.
+        found: values for lists that other pipelines read.
     """
 
     partition: str
@@ -39,6 +43,7 @@ class Shaped:
     pass_over: bool = False
     group: int | None = None
     weight: int = field(default=0)
+    found: Sequence[Found] = ()
 
 
 class Flow:
@@ -48,10 +53,14 @@ class Flow:
         shape: transforms, routes and encodes finished records.
         fingerprint: of the schema of the output.
         grouped: passes are kept apart in files (snapshots).
+        whole: each pass brings all that there is, so that values which it lacks have vanished.
     """
 
-    def __init__(self, shape: Shape, fingerprint: str, *, grouped: bool = False) -> None:
+    def __init__(
+        self, shape: Shape, fingerprint: str, *, grouped: bool = False, whole: bool = False
+    ) -> None:
         self._shape, self._fingerprint, self._grouped = shape, fingerprint, grouped
+        self._whole = whole
 
     def shape(self, partition: str, page: Accepted) -> Iterator[Shaped]:
         """The page in parts of at most 2,000 records, all of which came from one partition at one
@@ -62,7 +71,9 @@ class Flow:
         for start, end, received_us, origin in _parts(decoded):
             part = records[start:end]
             shaping = self._shape(part, received_us, origin or partition)
-            rejects = [_reject(decoded, start + index, why) for index, why in shaping.refused]
+            rejects = [
+                _reject(decoded, start + index, why, origin) for index, why in shaping.refused
+            ]
             chunks = [
                 Chunk(route, self._fingerprint, rows, data, group)
                 for route, rows, data in shaping.chunks
@@ -90,7 +101,13 @@ class Flow:
                 pass_over=last and page.pass_end is not None,
                 group=group,
                 weight=_weight(chunks, rejects),
+                found=self._found(shaping.found, page.group),
             )
+
+    def _found(self, found: Sequence[Found], pass_no: int) -> Sequence[Found]:
+        if not (found and self._whole):
+            return found
+        return [msgspec.structs.replace(each, pass_no=pass_no) for each in found]
 
 
 def _parts(decoded: Decoded) -> Iterator[tuple[int, int, int, str]]:
@@ -113,7 +130,7 @@ def _parts(decoded: Decoded) -> Iterator[tuple[int, int, int, str]]:
             return
 
 
-def _reject(decoded: Decoded, place: int, why: InvalidRecord) -> Reject:
+def _reject(decoded: Decoded, place: int, why: InvalidRecord, origin: str) -> Reject:
     index = place if decoded.indices is None else decoded.indices[place]
     return Reject(
         index=index,
@@ -122,6 +139,7 @@ def _reject(decoded: Decoded, place: int, why: InvalidRecord) -> Reject:
         errors=why.errors,
         raw=decoded.raw(index),
         place=decoded.place(index),
+        origin=origin,
     )
 
 

@@ -111,6 +111,10 @@ class Lanes:
         if seconds >= self._unusual_s:
             self._slow[partition] = seconds
 
+    def forget(self, partition: str) -> None:
+        """The partition is served no more."""
+        self._slow.pop(partition, None)
+
     def gave_up(self, partition: str, seconds: float) -> None:
         """A slow request was given up after so long."""
         self.waited(partition, seconds)

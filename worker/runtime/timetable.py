@@ -49,6 +49,14 @@ class Timetable:
     def __repr__(self) -> str:
         return f"<Timetable partitions={len(self._kept)} changed={len(self._changed)}>"
 
+    def enter(self, partition: str, due: Due) -> None:
+        """A partition that was found is served from now on."""
+        self._kept[partition] = due
+
+    def leave(self, partition: str) -> None:
+        """It is served no more; what has changed of it is kept all the same."""
+        del self._kept[partition]
+
     def works(self, partition: str, pass_no: int, next_at: float | None) -> None:
         """A page of a pass was accepted.
 

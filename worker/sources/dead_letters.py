@@ -61,6 +61,7 @@ class DeadLetters:
         root: where the dead letters are.
         limits: of a record, as in the pipeline.
         pages: the decoder of the pipeline, for bodies that were rejected as a whole.
+        values: those of each partition; those that only the letters know are added.
     """
 
     def __init__(
@@ -71,7 +72,9 @@ class DeadLetters:
         plan: Plan,
         limits: RecordSpec,
         pages: Pages,
+        values: dict[str, dict[str, str]] | None = None,
     ) -> None:
+        self._values = {} if values is None else values
         self._pipeline, self._log, self._root = pipeline, log, root
         self._end: int | None = None
         self._records, self._pages = RecordDecoder(limits, plan), pages
@@ -95,6 +98,9 @@ class DeadLetters:
 
     async def _page(self, commit: CommitRow, following: int | None) -> Decoded:
         letters = list(letters_of(self._root, commit))
+        for each in letters:
+            if isinstance(each.values, dict):
+                self._values.setdefault(each.partition, each.values)
         batch, keys, came = Batch(), list[bytes](), list[tuple[int, str]]()
         lines = enumerate(letters)
         for add_one, run in itertools.groupby(lines, lambda each: self._adder(each[1])):

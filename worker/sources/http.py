@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import structs
 
-from worker.core.errors import BadBody, Deferred, RecordsMissing, WorkerError
+from worker.core.errors import (
+    BadBody,
+    ConfigError,
+    Deferred,
+    PermanentError,
+    RecordsMissing,
+    WorkerError,
+)
 from worker.core.events import ClockSkewSeen, Emit, RequestEnded, RequestRetried
 from worker.core.identities import digest16
 from worker.core.instants import MICROS
@@ -47,7 +54,7 @@ from worker.sources.conditions import Read
 from worker.sources.echo import Positions
 from worker.sources.http_config import HttpConfig
 from worker.sources.rate_limit import limit_words
-from worker.sources.requests import build_request
+from worker.sources.requests import build_request, refuse_unfit_for_secrets
 from worker.sources.unknown_fields import UnknownFields
 from worker.sources.waits import wait_of
 
@@ -123,6 +130,7 @@ class HttpSource:
         self._headed = pages if isinstance(pages, HeadedPages) else None
         self._clock, self._emit, self._meaning = clock, emit, meaning or {}
         self._watch = watch
+        self._auth_of_values, self._in_secrets = auth, config.in_secrets
         self._auth = {name: auth(values) for name, values in partitions.items()}
         self._rules = rules_of(config)
         self._redirect_rules = redirect_rules_of(config)
@@ -160,6 +168,19 @@ class HttpSource:
                 raise
             # where the next page is may stand in the headers
             return Reply(_rejected_page(error, error.body), error.headers)
+
+    def _auth_of(self, partition: str) -> Auth | None:
+        """The credentials of a partition. Those of one that was found are made as they are needed:
+        partitions whose secrets are the same share them.
+        """
+        if partition in self._auth:
+            return self._auth[partition]
+        values = self._partitions[partition]
+        refuse_unfit_for_secrets(self._in_secrets, values)
+        try:
+            return self._auth_of_values(values)
+        except ConfigError as error:
+            raise PermanentError(error.message, where=partition, remedy=error.remedy) from error
 
     def _asked(self, partition: str, fetch: Fetch) -> _Asked:
         request = build_request(self._config, fetch, self._partitions[partition])
@@ -203,7 +224,7 @@ class HttpSource:
 
     async def _fetched(self, asked: _Asked, room: Room) -> Response:
         """The answer to a request, which may be a redirect that a rule is about."""
-        auth = self._auth[asked.partition]
+        auth = self._auth_of(asked.partition)
         if not self._doubtful:
             return await self._client.fetch(asked.request, auth, receive=room.receive)
         return await self._client.fetch(
@@ -309,7 +330,7 @@ class HttpSource:
 
     def _renewed(self, asked: _Asked, response: Response) -> bool:
         """Whether a request is sent again with other credentials, so many times at most."""
-        auth, times = self._auth[asked.partition], self._refusals.pop(asked.request, 0)
+        auth, times = self._auth_of(asked.partition), self._refusals.pop(asked.request, 0)
         if auth is None or not response.trusted or times >= MOST_RENEWALS:
             return False
         if not auth.renew(response):

@@ -50,6 +50,7 @@ from worker.sources.carriers import check_carriers, hides
 from worker.sources.incremental import Incremental
 from worker.sources.origins import AllowedOrigins
 from worker.sources.pagination.common import StyleConfig
+from worker.sources.partitions import FoundIn, Values, value_names
 from worker.sources.placeholders import (
     PartitionPlace,
     filled_url,
@@ -159,8 +160,12 @@ class HttpConfig(Model):
     )
     stop: Stop = Field(default_factory=Stop, description="what else ends a pass")
     incremental: Incremental | None = Field(None, description="read only what is new")
-    partitions: dict[str, tuple[str | Whole, ...]] = Field(
-        {}, description="values that are read independently; several names make all combinations"
+    partitions: dict[str, Values] = Field(
+        {},
+        description=(
+            "values that are read independently: a list, or where they are found; several names "
+            "make all combinations"
+        ),
     )
     clock: Literal["source", "local"] = Field(
         "source",
@@ -357,7 +362,12 @@ class HttpConfig(Model):
     @property
     def again(self) -> bool:
         """Whether another pass follows the first one."""
-        return self.schedule is not None or self.incremental is not None
+        return self.schedule is not None or self.incremental is not None or self.again_by_change
+
+    @property
+    def again_by_change(self) -> bool:
+        """Whether a pass follows when the record that names a partition has changed."""
+        return self.found is not None and self.found[1].due == "change"
 
     @property
     def remembers(self) -> bool:
@@ -438,9 +448,45 @@ class HttpConfig(Model):
         return "" if not any(parts.values()) else _credential(parts)
 
     def used_partitions(self) -> set[str]:
-        """Names of partitions whose value stands anywhere."""
+        """Names of partitions whose value, or what is carried with it, stands anywhere."""
         texts = (*self._texts(), *self._secret_texts())
-        return {place.name for _, text in texts for place in partitions_in(text)}
+        names = (place.name for _, text in texts for place in partitions_in(text))
+        return {name.partition(".")[0] for name in names}
+
+    @property
+    def listed(self) -> dict[str, tuple[str | int, ...]]:
+        """The partitions whose values are listed."""
+        return {
+            name: values
+            for name, values in self.partitions.items()
+            if not isinstance(values, FoundIn)
+        }
+
+    @property
+    def found(self) -> tuple[str, FoundIn] | None:
+        """The partition whose values are found, if any."""
+        return next(
+            (
+                (name, values)
+                for name, values in self.partitions.items()
+                if isinstance(values, FoundIn)
+            ),
+            None,
+        )
+
+    @property
+    def in_secrets(self) -> tuple[str, ...]:
+        """What is found and stands in references to secrets."""
+        if self.found is None:
+            return ()
+        places = (place for _, text in self._secret_texts() for place in partitions_in(text))
+        names = {place.name for place in places}
+        return tuple(name for name in names if name.partition(".")[0] == self.found[0])
+
+    @property
+    def partition_values(self) -> tuple[str, ...]:
+        """What `{partition.NAME}` may name."""
+        return tuple(value_names(self.partitions))
 
     @property
     def may_repeat(self) -> bool:
@@ -484,16 +530,22 @@ class HttpConfig(Model):
 
     @field_validator("partitions")
     @classmethod
-    def _distinct(cls, value: dict[str, tuple[str | int, ...]]) -> dict[str, tuple[str | int, ...]]:
+    def _distinct(cls, value: dict[str, Any]) -> dict[str, Any]:
         issues = Issues()
+        found = [name for name, values in value.items() if isinstance(values, FoundIn)]
+        for name in found[1:]:
+            issues.add((name,), f"{found[0]} is found, too; the values of one name can be found")
         for name, values in value.items():
             if not re.fullmatch(r"\w[\w-]*", name):
                 issues.add((name,), "a partition name has letters, digits, _ and - only")
+            elif name in found:
+                continue
             elif not values:
                 issues.add((name,), f"{name} has no values, at least one is needed")
             elif len(set(map(str, values))) != len(values):
                 issues.add((name,), f"{name} has a value twice, partitions are distinct")
-        if (count := math.prod(map(len, value.values()))) > MAX_PARTITIONS:
+        listed_values = (values for name, values in value.items() if name not in found)
+        if (count := math.prod(map(len, listed_values))) > MAX_PARTITIONS:
             issues.add(
                 (),
                 (
@@ -621,9 +673,10 @@ class HttpConfig(Model):
         self._check_header_values(issues)
         for name, value in self._listed_in_path():
             try:
-                filled_url(self.url, dict.fromkeys(self.partitions, "x") | {name: value}, "x")
+                others = dict.fromkeys(self.partition_values, "x")
+                filled_url(self.url, others | {name: value}, "x")
             except PermanentError as error:
-                at = [*map(str, self.partitions[name])].index(value)
+                at = [*map(str, self.listed[name])].index(value)
                 issues.add(("partitions", name, at), error.message, "url", remedy=error.remedy)
 
     def _check_secret_places(self, issues: Issues) -> None:
@@ -663,17 +716,19 @@ class HttpConfig(Model):
     def _check_header_values(self, issues: Issues) -> None:
         """Values that go into a header can stand in one."""
         used = {place.name for text in self.plain_headers.values() for place in partitions_in(text)}
-        for name in used & set(self.partitions):
-            for number, value in enumerate(self.partitions[name]):
+        listed_values = self.listed
+        for name in used & set(listed_values):
+            for number, value in enumerate(listed_values[name]):
                 with issues.at("partitions", name, number):
                     header_value(str(value))
 
     def _wrong_place(self, place: PartitionPlace, path: Path_) -> str | None:
         """What is wrong with a placeholder in the text at a path; None where nothing is."""
         name, form = place
-        if name not in self.partitions:
-            hint = did_you_mean(name, self.partitions)
-            there = listed(self.partitions) if self.partitions else "there are no partitions"
+        if name not in self.partition_values:
+            known = self.partition_values
+            hint = did_you_mean(name, known)
+            there = listed(known) if known else "there are no partitions"
             return f"{{partition.{name}}} names no partition; {hint + '; ' if hint else ''}{there}"
         in_path = path == ("url",) and place in in_path_of(self.url)
         if form and not (form == ":path" and in_path):
@@ -686,7 +741,7 @@ class HttpConfig(Model):
     def _listed_in_path(self) -> Iterator[tuple[str, str]]:
         """(partition, value) of every listed value that the path of the url gets."""
         for name in {place.name for place in in_path_of(self.url)}:
-            for value in self.partitions.get(name, ()):
+            for value in self.listed.get(name, ()):
                 yield name, str(value)
 
     def split_values(self) -> Iterator[tuple[str, str]]:

@@ -5,12 +5,16 @@ The config, the values of the partition, the mark and the position make one requ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
+from pydantic_core import PydanticCustomError
 
+from worker.config.scalars import header_value
+from worker.core.errors import PermanentError
 from worker.core.model import Request
 from worker.core.urls import at_origin, origin_of, with_encoded
 from worker.http.headers import with_headers
@@ -31,7 +35,9 @@ def build_request(config: HttpConfig, fetch: Fetch, values: Mapping[str, str]) -
     """
     mark = "" if fetch.since is None else as_text(fetch.since)
     fill, address = filler(values, mark), fetch.address
-    headers = {name: fill(value) for name, value in config.plain_headers.items()}
+    headers = {
+        name: _filled_header(name, value, fill) for name, value in config.plain_headers.items()
+    }
     for added in _added(config, fetch):
         headers = with_headers(headers, added.headers or {})
     content_type, content = _content(config, fetch, fill)
@@ -49,6 +55,37 @@ def build_request(config: HttpConfig, fetch: Fetch, values: Mapping[str, str]) -
         content,
         followed=address.url is not None,
     )
+
+
+_FIT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+"""What a value that was found may be where it names a secret: no other file or variable."""
+
+
+def refuse_unfit_for_secrets(names: Iterable[str], values: Mapping[str, str]) -> None:
+    """Raises PermanentError for a value that was found under one of these names, and that may name
+    no secret.
+    """
+    for name in names:
+        if not _FIT.fullmatch(values[name]):
+            raise PermanentError(
+                f"{values[name]!r} is the value of {{partition.{name}}}, which stands in a "
+                "reference to a secret",
+                remedy="values that are found name a secret with letters, digits, . _ and - only",
+            )
+
+
+def _filled_header(name: str, text: str, fill: Fill) -> str:
+    """A header with its placeholders filled. Raises PermanentError for what none may hold."""
+    filled = fill(text)
+    if filled is not text:
+        try:
+            return header_value(filled)
+        except PydanticCustomError as error:
+            raise PermanentError(
+                f"the header {name} would become {filled!r}: {error.message()}",
+                remedy="take that value out of the partitions, or send it elsewhere",
+            ) from error
+    return filled
 
 
 def _content(config: HttpConfig, fetch: Fetch, fill: Fill) -> tuple[str, bytes | None]:

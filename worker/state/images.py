@@ -17,6 +17,7 @@ from worker.core.checkpoint import (
 from worker.core.model import ChainRow, ChainState, CommitRow
 from worker.core.ports import CommitHistory
 from worker.core.rebuild import EPOCH_LEAP
+from worker.state import found
 from worker.state.commit_rows import insert_commit, schema_rows
 from worker.state.database import Database
 from worker.state.tables import OF_PARTITION
@@ -46,6 +47,7 @@ def checkpoint_of(
         roots=dict(chain.roots),
         schemas=schema_rows(file, pipeline),
         gone=gone_files(log.gone(pipeline)),
+        lists=dict(log.lists(pipeline)),
         partitions=tuple(
             KeptPartition(
                 partition=part.partition,
@@ -65,6 +67,8 @@ def checkpoint_of(
                         *(pipeline, part.partition),
                     )
                 ),
+                found=tuple(found.each_of(file, (pipeline, part.partition))),
+                standings=tuple(found.standings(file, (pipeline, part.partition)).values()),
             )
             for part in log.partitions(pipeline)
             if part.shard == row.shard
@@ -73,7 +77,10 @@ def checkpoint_of(
 
 
 def restore(
-    db: sqlite3.Connection, state: str, chains: Sequence[tuple[Checkpoint, Iterable[CommitRow]]]
+    file: Database,
+    db: sqlite3.Connection,
+    state: str,
+    chains: Sequence[tuple[Checkpoint, Iterable[CommitRow]]],
 ) -> None:
     """See CommitLog.restore."""
     epoch = EPOCH_LEAP + max((chain.epoch for chain, _ in chains), default=0)
@@ -93,6 +100,8 @@ def restore(
         )
         for part in chain.partitions:
             _restore_partition(db, chain, part)
+            at = (chain.pipeline, part.partition)
+            found.restore(file, db, at, part.found, part.standings)
         for row in rows:
             insert_commit(db, row)
 
@@ -117,6 +126,10 @@ def _restore_pipeline(db: sqlite3.Connection, chain: Checkpoint) -> None:
         ((name, kind, root.id, root.path) for kind, root in chain.roots.items()),
     )
     db.executemany(
+        "INSERT OR REPLACE INTO lists VALUES (?, ?, ?)",
+        ((name, each, since) for each, since in chain.lists.items()),
+    )
+    db.executemany(
         "INSERT OR REPLACE INTO gone VALUES (?, ?, ?, ?)",
         ((name, each.kind, each.final, each.why) for each in chain.gone),
     )
@@ -127,6 +140,8 @@ def _restore_partition(db: sqlite3.Connection, chain: Checkpoint, part: KeptPart
     at = (chain.pipeline, part.partition)
     for table in ("partitions", "boundary", "tokens"):
         db.execute(f"DELETE FROM {table} WHERE {OF_PARTITION}", at)
+    for table in ("found", "standings"):
+        db.execute(f"DELETE FROM {table} WHERE pipeline = ? AND origin = ?", at)
     db.execute(
         "INSERT INTO partitions VALUES (?, ?, ?, ?, ?, ?)",
         (*at, chain.shard, part.seq, part.cursor, part.memory),

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from worker.core import memory_sum
 from worker.core.model import BoundaryKey, Progress
+from worker.state import found
 from worker.state.database import Database
 from worker.state.tables import OF_PARTITION
 
@@ -34,8 +35,10 @@ def tokens(file: Database, at: At) -> Iterator[bytes]:
     return (token for (token,) in rows)
 
 
-def change(db: sqlite3.Connection, at: At, step: Progress) -> None:
+def change(file: Database, db: sqlite3.Connection, at: At, step: Progress) -> None:
     """Changes what a partition remembers, in the transaction of the caller."""
+    if step.found or step.list_over:
+        found.change(file, db, at, step)
     if step.boundary_floor is not None:
         db.execute(
             f"DELETE FROM boundary WHERE {OF_PARTITION} AND value < ?", (*at, step.boundary_floor)
@@ -55,7 +58,9 @@ def change(db: sqlite3.Connection, at: At, step: Progress) -> None:
 def sum_now(file: Database, at: At) -> str:
     """The sum over all that a partition remembers."""
     return memory_sum.as_text(
-        memory_sum.of_boundary(boundary(file, at)) + memory_sum.of_tokens(tokens(file, at))
+        memory_sum.of_boundary(boundary(file, at))
+        + memory_sum.of_tokens(tokens(file, at))
+        + memory_sum.of_found(found.all_of(file, at))
     )
 
 
@@ -66,6 +71,9 @@ def sum_after(file: Database, at: At, step: Progress) -> str:
     ((known,),) = file.rows(f"SELECT memory FROM partitions WHERE {OF_PARTITION}", *at)
     known = known or sum_now(file, at)
     changed = _boundary_change(file, at, step) + _token_change(file, at, step)
+    if step.found:
+        changed += memory_sum.of_found(step.found)
+        changed -= memory_sum.of_found(found.known(file, at, step.found))
     return memory_sum.as_text(memory_sum.from_text(known) + changed) if changed else known
 
 

@@ -24,6 +24,7 @@ from pydantic import Field
 from worker.core.checkpoint import Checkpoint
 from worker.core.cursor import Cursor
 from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError
+from worker.core.found import FILE, Child, Found, Standing
 from worker.core.meaning import change, refuse_changed, source_cursors
 from worker.core.model import (
     RECORDS,
@@ -48,7 +49,7 @@ from worker.core.model import (
 )
 from worker.core.replays import replayed_to
 from worker.runtime import fs
-from worker.state import images, remembered, retention
+from worker.state import found, images, remembered, retention
 from worker.state.commit_rows import FILE_COLUMNS, FILE_FIELDS, insert_commit, schema_rows
 from worker.state.config import StateConfig
 from worker.state.database import Database
@@ -90,7 +91,7 @@ def put_aside(config: StateConfig) -> Path | None:
 
 _OF_PIPELINE: Final = (
     *("chains", "owners", "roots", "partitions", "commits", "files"),
-    *("schemas", "boundary", "tokens", "due", "gone"),
+    *("schemas", "boundary", "tokens", "due", "gone", "lists", "found", "standings"),
 )
 """The tables in which a pipeline has rows, besides that of pipelines."""
 STATE_FILE: Final = "state.db"
@@ -103,6 +104,7 @@ SHRUNK_PAGES: Final = 2_000
 KEPT_OWNERS: Final = 1_000
 """So many nonces of earlier owners are known; the directories of older ones are gone by then."""
 
+_DUE_COLUMNS: Final = ", ".join(each.name for each in fields(Due))
 _due_values: Final = attrgetter(*(each.name for each in fields(Due)))
 _COMMIT_COLUMNS: Final = "seq, lineage, epoch, id, at, ledger, ends, previous, digest"
 _CHAINS: Final = (
@@ -228,15 +230,38 @@ class SqliteCommitLog:
             db.execute(f"UPDATE chains SET epoch = ? WHERE {OF_CHAIN}", (epoch, pipeline, shard))
             if before.owners[-1:] != (owner,):
                 _keep_owner(db, pipeline, shard, owner)
-            empty = Cursor().to_json()
-            db.executemany(
-                "INSERT INTO partitions VALUES (?, ?, ?, 0, ?, '')"
-                " ON CONFLICT DO UPDATE SET shard = excluded.shard",
-                ((pipeline, name, shard, empty) for name in partitions),
-            )
+            _take(db, pipeline, partitions, shard)
             earlier = tuple(each for each in before.owners if each != owner)
             chain = replace(before, epoch=epoch, owner=owner, owners=earlier)
             return Claimed(chain, {name: self._claimed(pipeline, name) for name in partitions})
+
+    def take(
+        self, pipeline: str, partitions: Sequence[str], *, epoch: int, shard: int = 0
+    ) -> dict[str, Claim]:
+        """See CommitLog."""
+        with self._file.transaction() as db:
+            owns = db.execute(
+                f"SELECT 1 FROM chains WHERE {OF_CHAIN} AND epoch = ?", (pipeline, shard, epoch)
+            ).fetchone()
+            if owns is None:
+                raise _fenced(pipeline)
+            _take(db, pipeline, partitions, shard)
+            return {name: self._claimed(pipeline, name) for name in partitions}
+
+    def keep_lists(self, pipeline: str, lists: Sequence[str], *, shard: int = 0) -> None:
+        """See CommitLog."""
+        with self._file.transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO lists"
+                f" VALUES (?, ?, (SELECT seq FROM chains WHERE {OF_CHAIN}))",
+                ((pipeline, name, pipeline, shard) for name in lists),
+            )
+
+    def keep_found(self, pipeline: str, values: Sequence[Found], *, list_over: int = 0) -> None:
+        """See CommitLog."""
+        step = Progress(Cursor(), found=tuple(values), list_over=list_over)
+        with self._file.transaction() as db:
+            found.change(self._file, db, (pipeline, FILE), step)
 
     def _claimed(self, pipeline: str, partition: str) -> Claim:
         at = (pipeline, partition)
@@ -244,8 +269,7 @@ class SqliteCommitLog:
             f"SELECT seq, cursor FROM partitions WHERE {OF_PARTITION}", *at
         )
         due = self._file.rows(
-            "SELECT pass_no, next_us, failures, not_before_us, code, reason FROM due"
-            f" WHERE {OF_PARTITION}",
+            f"SELECT {_DUE_COLUMNS} FROM due WHERE {OF_PARTITION}",
             *at,
         )
         return Claim(
@@ -297,7 +321,7 @@ class SqliteCommitLog:
             f" WHERE {OF_PARTITION} AND shard = ? AND seq = ?",
             (row.seq, end.cursor, end.memory, *at, row.shard, end.expected_seq),
         ).rowcount
-        remembered.change(db, at, progress)
+        remembered.change(self._file, db, at, progress)
         return moved == 1
 
     def _insert(self, db: sqlite3.Connection, commit: Commit) -> None:
@@ -391,7 +415,7 @@ class SqliteCommitLog:
     def restore(self, state: str, chains: Sequence[tuple[Checkpoint, Iterable[CommitRow]]]) -> None:
         """See CommitLog."""
         with self._file.transaction() as db:
-            images.restore(db, state, chains)
+            images.restore(self._file, db, state, chains)
 
     # -- for commands, verify and replays --------------------------------------------------------
 
@@ -409,6 +433,43 @@ class SqliteCommitLog:
             pipeline,
         )
         return [PartitionRow(*row) for row in rows]
+
+    def standing(self, pipeline: str, partitions: Sequence[str]) -> dict[str, tuple[Cursor, Due]]:
+        """See CommitHistory."""
+        marks = ", ".join("?" * len(partitions))
+        rows = self._file.rows(
+            f"SELECT partition, cursor, {_DUE_COLUMNS} FROM partitions"
+            f" LEFT JOIN due USING (pipeline, partition)"
+            f" WHERE pipeline = ? AND partition IN ({marks})",
+            *(pipeline, *partitions),
+        )
+        return {
+            name: (Cursor.from_json(cursor), Due() if due[0] is None else Due(*due))
+            for name, cursor, *due in rows
+        }
+
+    def lists(self, pipeline: str) -> dict[str, int]:
+        """See CommitHistory."""
+        return dict(self._file.rows("SELECT list, since FROM lists WHERE pipeline = ?", pipeline))
+
+    def children(
+        self,
+        pipeline: str,
+        name: str,
+        *,
+        after: int = 0,
+        most: int,
+        by_change: bool = False,
+        value: str | None = None,
+    ) -> list[Child]:
+        """See CommitHistory."""
+        return found.children(
+            self._file, pipeline, name, after=after, most=most, by_change=by_change, value=value
+        )
+
+    def standings(self, pipeline: str, name: str) -> dict[str, Standing]:
+        """See CommitHistory."""
+        return found.standings_of(self._file, pipeline, name)
 
     def roots(self, pipeline: str) -> dict[str, Root]:
         """See CommitHistory."""
@@ -450,8 +511,9 @@ class SqliteCommitLog:
         names = self._file.rows(
             "SELECT partition FROM partitions WHERE pipeline = ?1"
             " UNION SELECT partition FROM boundary WHERE pipeline = ?1"
-            " UNION SELECT partition FROM tokens WHERE pipeline = ?1",
-            pipeline,
+            " UNION SELECT partition FROM tokens WHERE pipeline = ?1"
+            " UNION SELECT DISTINCT origin FROM found WHERE pipeline = ?1 AND origin != ?2",
+            *(pipeline, FILE),
         )
         return Snapshot(
             pipeline=pipeline,
@@ -595,6 +657,16 @@ def _keep_owner(db: sqlite3.Connection, pipeline: str, shard: int, owner: str) -
         f"DELETE FROM owners WHERE {OF_CHAIN} AND number <= (SELECT number FROM owners"
         f" WHERE {OF_CHAIN} ORDER BY number DESC LIMIT 1 OFFSET ?)",
         (*at, *at, KEPT_OWNERS),
+    )
+
+
+def _take(db: sqlite3.Connection, pipeline: str, partitions: Sequence[str], shard: int) -> None:
+    """Moves partitions to a chain. One that is new begins with an empty cursor."""
+    empty = Cursor().to_json()
+    db.executemany(
+        "INSERT INTO partitions VALUES (?, ?, ?, 0, ?, '')"
+        " ON CONFLICT DO UPDATE SET shard = excluded.shard",
+        ((pipeline, name, shard, empty) for name in partitions),
     )
 
 

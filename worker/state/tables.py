@@ -126,9 +126,32 @@ files that are known to be gone.
 one with the highest number is the present one.
 """
 
+_FOUND: Final = """
+CREATE TABLE lists (
+    pipeline TEXT NOT NULL, list TEXT NOT NULL, since INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, list)) STRICT, WITHOUT ROWID;
+CREATE TABLE found (
+    pipeline TEXT NOT NULL, list TEXT NOT NULL, origin TEXT NOT NULL, value TEXT NOT NULL,
+    carried TEXT NOT NULL, digest BLOB NOT NULL, pass_no INTEGER NOT NULL, number INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, list, value, origin)) STRICT, WITHOUT ROWID;
+CREATE INDEX found_by_number ON found (pipeline, list, number);
+CREATE INDEX found_by_change ON found (pipeline, list, changed);
+CREATE INDEX found_by_origin ON found (pipeline, origin, list, pass_no);
+CREATE TABLE standings (
+    pipeline TEXT NOT NULL, list TEXT NOT NULL, origin TEXT NOT NULL, pass_no INTEGER NOT NULL,
+    size INTEGER NOT NULL, ended INTEGER NOT NULL, ended_size INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, origin, list)) STRICT, WITHOUT ROWID;
+"""
+"""Format 5: values that other pipelines have found in the records of one.
+
+`lists.since` is the commit after which a list is complete, as far as commits make it. `origin` is
+the partition that brought a value.
+"""
+
 OF_CHAIN: Final = "pipeline = ? AND shard = ?"
 OF_PARTITION: Final = "pipeline = ? AND partition = ?"
 """How a statement names the rows of one chain, and of one partition."""
 
-FORMATS: Final = (_FIRST, _SCHEMAS, _DUE, _CHAINS)
+FORMATS: Final = (_FIRST, _SCHEMAS, _DUE, _CHAINS, _FOUND)
 """What leads to each format of the state, from 1 on."""

@@ -32,6 +32,7 @@ from worker.core.checkpoint import Checkpoint
 from worker.core.cursor import Cursor
 from worker.core.digest import digest_of, sealed
 from worker.core.errors import ConfigError, Fenced, StateError
+from worker.core.found import Found
 from worker.core.model import (
     DEAD_LETTERS,
     RECORDS,
@@ -83,6 +84,16 @@ def staged(number: int, kind: str = RECORDS, fingerprint: str = "f" * 16) -> Sta
         rows=3,
         fingerprint=fingerprint,
     )
+
+
+def value(name: str, *, digest: bytes = b"1", pass_no: int = 0) -> Found:
+    """A value of the list `id`."""
+    return Found("id", name, ("of " + name,), digest, pass_no)
+
+
+def values_of(log: CommitLog) -> list[str]:
+    """The values of the list `id`, in order."""
+    return [each.value for each in log.children("p", "id", most=99)]
 
 
 class Owner:
@@ -820,6 +831,171 @@ class CommitLogContract:
         Owner(log, "a").commit({"a": at(1)}, files=(staged(1, DEAD_LETTERS),))
         log.keep_gone("p", [staged(1, DEAD_LETTERS)], "lost")
         assert log.load("p", MEANING).gone == {(DEAD_LETTERS, staged(1).final)}
+
+    # -- lists of values that are found ----------------------------------------------------------
+
+    def test_values_are_found_with_the_commit_that_brings_them(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        owner = Owner(log, "a")
+        log.keep_lists("p", ["id"])
+        owner.commit({"a": at(1, found=(value("x"), value("y")))})
+        fenced = owner.draft({"a": at(2, found=(value("z"),))})
+        Owner(log, "a")
+        with pytest.raises(Fenced):
+            log.commit(fenced)
+        assert values_of(reopen()) == ["x", "y"]
+        assert log.lists("p") == {"id": 0}
+
+    def test_a_list_that_is_looked_for_later_says_since_when(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        owner = Owner(log, "a")
+        owner.commit({"a": at(1)})
+        log.keep_lists("p", ["id"])
+        owner.commit({"a": at(2)})
+        log.keep_lists("p", ["id", "other"])
+        assert log.lists("p") == {"id": 1, "other": 2}
+
+    def test_a_value_moves_behind_all_others_when_its_record_changes(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        owner = Owner(log, "a")
+        owner.commit({"a": at(1, found=(value("x"), value("y")))})
+        (first, second) = log.children("p", "id", most=9)
+        owner.commit({"a": at(2, found=(value("x", digest=b"2"), value("y")))})
+        (changed,) = log.children("p", "id", after=second.changed, most=9, by_change=True)
+        assert (changed.value, changed.digest, changed.number) == ("x", b"2", first.number)
+        assert log.children("p", "id", after=second.number, most=9) == []
+        assert [each.value for each in log.children("p", "id", most=1)] == ["x"]
+        (only,) = log.children("p", "id", most=9, value="y")
+        assert only == second
+
+    def test_a_value_that_a_whole_pass_lacks_has_vanished_until_it_comes_back(
+        self, reopen: Reopen
+    ) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        owner = Owner(log, "a")
+        log.keep_lists("p", ["id"])
+        for pass_no, names in enumerate(("xyz", "xy", "xyz"), 1):
+            found = tuple(value(name, pass_no=pass_no) for name in names)
+            owner.commit({"a": at(pass_no, found=found, list_over=pass_no)})
+            there = [each.value for each in log.children("p", "id", most=9) if each.there]
+            assert sorted(there) == list(names)
+            assert log.standings("p", "id")["a"].size == len(names)
+        assert values_of(log) == ["x", "y", "z"], "what comes back is new"
+
+    def test_a_list_of_less_than_half_does_not_replace_the_one_before(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        owner = Owner(log, "a")
+        log.keep_lists("p", ["id"])
+        found = tuple(value(name, pass_no=1) for name in "vwxyz")
+        owner.commit({"a": at(1, found=found, list_over=1)})
+        owner.commit({"a": at(2, found=(value("v", pass_no=2),), list_over=2)})
+        owner.commit({"a": at(3, list_over=3)})
+        stands = reopen().standings("p", "id")["a"]
+        assert (stands.size, stands.ended_size, stands.doubtful) == (5, 0, True)
+        children = log.children("p", "id", most=9)
+        assert all(each.there and not each.in_last for each in children)
+        more = tuple(value(name, pass_no=4) for name in "vwx")
+        owner.commit({"a": at(4, found=more, list_over=4)})
+        assert not log.standings("p", "id")["a"].doubtful
+        there = sorted(each.value for each in log.children("p", "id", most=9) if each.there)
+        assert there == ["v", "w", "x"]
+
+    def test_a_value_that_several_partitions_bring_is_there_while_one_of_them_does(
+        self, reopen: Reopen
+    ) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        owner = Owner(log, "a", "b")
+        log.keep_lists("p", ["id"])
+        for name in "ab":
+            found = (value("x", pass_no=1), value("y", pass_no=1))
+            owner.commit({name: at(1, found=found, list_over=1)})
+        owner.commit({"a": at(2, found=(value("y", pass_no=2),), list_over=2)})
+        there = {each.value: each.there for each in log.children("p", "id", most=9)}
+        assert there == {"x": True, "y": True}
+        owner.commit({"b": at(2, found=(value("y", pass_no=2),), list_over=2)})
+        there = {each.value: each.there for each in log.children("p", "id", most=9)}
+        assert there == {"x": False, "y": True}
+
+    def test_the_sum_over_what_is_remembered_covers_what_was_found(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        owner = Owner(log, "a")
+        for number, found in enumerate(((value("x"),), (value("x", digest=b"2"), value("y"))), 1):
+            row = owner.commit({"a": at(number, found=found)})
+            seen = log.snapshot("p")
+            assert seen.memories["a"] == row.ends[0].memory != ""
+        assert owner.commit({"a": at(3)}).ends[0].memory == row.ends[0].memory
+
+    def test_values_of_a_file_belong_to_no_partition(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        Owner(log, "a").commit({"a": at(1)})
+        log.keep_found("p", [value("x", pass_no=1)])
+        log.keep_found("p", [], list_over=1)
+        assert values_of(reopen()) == ["x"]
+        assert set(log.snapshot("p").memories) == {"a"}
+
+    def test_a_reset_forgets_what_was_found(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        log.load("q", MEANING)
+        for name in "pq":
+            owner = Owner(log, "a", pipeline=name)
+            log.keep_lists(name, ["id"])
+            owner.commit({"a": at(1, found=(value("x"),), list_over=1)})
+        log.reset("p")
+        assert (values_of(log), log.lists("p"), log.standings("p", "id")) == ([], {}, {})
+        assert [each.value for each in log.children("q", "id", most=9)] == ["x"]
+
+    def test_what_is_found_is_restored_with_its_chain(
+        self, reopen: Reopen, restored: Callable[[], CommitLog]
+    ) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        owner = Owner(log, "a")
+        log.keep_lists("p", ["id"])
+        found = (value("x", pass_no=1), value("y", pass_no=1))
+        owner.commit({"a": at(1, found=found, list_over=1)})
+        kept = log.checkpoint("p")
+        other = restored()
+        other.restore(kept.state, [(kept, list(log.commits("p")))])
+        assert values_of(other) == ["x", "y"]
+        assert other.standings("p", "id") == log.standings("p", "id")
+        assert other.lists("p") == {"id": 0}
+        assert other.checkpoint("p").partitions == kept.partitions
+
+    def test_partitions_that_are_taken_later_belong_to_the_chain(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        owner = Owner(log)
+        taken = log.take("p", ["x", "y"], epoch=owner.chain.epoch)
+        assert {name: claim.seq for name, claim in taken.items()} == {"x": 0, "y": 0}
+        owner.seqs["x"] = 0
+        owner.commit({"x": at(1)})
+        log.keep_due("p", {"x": Due(1, 5)})
+        assert log.standing("p", ["x", "y", "z"]) == {
+            "x": (Cursor(received=1), Due(1, 5)),
+            "y": (Cursor(), Due()),
+        }
+        again = log.take("p", ["x"], epoch=owner.chain.epoch)["x"]
+        assert (again.seq, again.cursor, again.due) == (1, Cursor(received=1), Due(1, 5))
+
+    def test_a_displaced_owner_takes_no_partition(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        owner = Owner(log)
+        Owner(log)
+        with pytest.raises(Fenced):
+            log.take("p", ["x"], epoch=owner.chain.epoch)
+        assert log.standing("p", ["x"]) == {}
+
+    # -- a chain that is restored ----------------------------------------------------------------
 
     def test_a_chain_that_is_restored_is_the_one_that_was_there(
         self, reopen: Reopen, restored: Callable[[], CommitLog]

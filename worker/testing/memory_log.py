@@ -18,6 +18,7 @@ from worker.core.checkpoint import (
 )
 from worker.core.cursor import Cursor
 from worker.core.errors import ConfigError, Fenced, StateError
+from worker.core.found import FILE, Child, Found, Standing
 from worker.core.meaning import change, refuse_changed, source_cursors
 from worker.core.model import (
     DEAD_LETTERS,
@@ -75,6 +76,79 @@ class _Partition:
 
 
 @dataclass(slots=True)
+class _Listed:
+    """A value that a partition has brought."""
+
+    found: Found
+    number: int
+    changed: int
+
+
+class _Lists:
+    """What is found in the records of a pipeline."""
+
+    def __init__(self) -> None:
+        self.since: dict[str, int] = {}
+        self.rows: dict[tuple[str, str, str], _Listed] = {}
+        self.standings: dict[tuple[str, str], Standing] = {}
+
+    def of(self, origin: str) -> list[Found]:
+        return [row.found for (_, _, by), row in sorted(self.rows.items()) if by == origin]
+
+    def after(self, origin: str, found: Sequence[Found]) -> list[Found]:
+        """What a partition has brought, after a step that brings these."""
+        both = {(each.list, each.value): each for each in (*self.of(origin), *found)}
+        return list(both.values())
+
+    def take(self, origin: str, found: Sequence[Found], list_over: int = 0) -> None:
+        for each in found:
+            key = (each.list, each.value, origin)
+            last = max(
+                (max(row.number, row.changed) for row in self._of_list(each.list)), default=0
+            )
+            old = self.rows.get(key)
+            counts_from = self.standings.get((origin, each.list), Standing(each.list)).pass_no
+            if old is None or old.found.pass_no < counts_from:
+                self.rows[key] = _Listed(each, last + 1, last + 1)
+            else:
+                changed = old.changed if old.found.digest == each.digest else last + 1
+                self.rows[key] = _Listed(each, old.number, changed)
+        if list_over:
+            brought = [each for each in self.of(origin) if each.pass_no == list_over]
+            known = {of for by, of in self.standings if by == origin}
+            for name in {*self.since, *known, *(each.list for each in brought)}:
+                size = sum(each.list == name for each in brought)
+                before = self.standings.get((origin, name), Standing(name))
+                self.standings[origin, name] = before.after(list_over, size)
+
+    def _of_list(self, name: str) -> list[_Listed]:
+        return [row for (of, _, _), row in self.rows.items() if of == name]
+
+    def children(self, name: str, value: str | None, *, by_change: bool) -> list[Child]:
+        """The values in order; one that several partitions brought stands where the last one put
+        it.
+        """
+        last: dict[str, _Listed] = {}
+        there: dict[str, tuple[bool, bool]] = {}
+        for (of, text, origin), row in self.rows.items():
+            if of != name or value not in (None, text):
+                continue
+            if text not in last or _order(last[text], by_change) < _order(row, by_change):
+                last[text] = row
+            stands = self.standings.get((origin, name), Standing(name))
+            seen, pass_no = there.get(text, (False, False)), row.found.pass_no
+            there[text] = (seen[0] or pass_no >= stands.pass_no, seen[1] or pass_no >= stands.ended)
+        return [
+            Child(text, row.found.carried, row.found.digest, row.number, row.changed, *there[text])
+            for text, row in sorted(last.items(), key=lambda each: _order(each[1], by_change))
+        ]
+
+
+def _order(row: _Listed, by_change: bool) -> int:
+    return row.changed if by_change else row.number
+
+
+@dataclass(slots=True)
 class _Chain:
     """A chain of commits."""
 
@@ -108,6 +182,22 @@ class _Pipeline:
     roots: dict[str, Root] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     gone: dict[tuple[str, str], str] = field(default_factory=dict)
+    lists: _Lists = field(default_factory=_Lists)
+
+    def take(self, partitions: Sequence[str], shard: int) -> dict[str, Claim]:
+        claims = {}
+        for name in partitions:
+            part = self.partitions.setdefault(name, _Partition())
+            part.shard = shard
+            claims[name] = Claim(
+                partition=name,
+                seq=part.seq,
+                cursor=Cursor.from_json(part.cursor),
+                boundary=frozenset(part.boundary),
+                tokens=frozenset(part.tokens),
+                due=part.due,
+            )
+        return claims
 
     def waits(self, row: CommitRow) -> bool:
         """Whether dead letters of a commit were neither replayed nor purged."""
@@ -186,30 +276,42 @@ class MemoryCommitLog:
             chain.epoch = self.tables.next_epoch()
             earlier = tuple(each for each in chain.owners if each != owner)
             chain.owners = (*earlier, owner)
-            claims = {}
-            for name in partitions:
-                part = found.partitions.setdefault(name, _Partition())
-                part.shard = shard
-                claims[name] = Claim(
-                    partition=name,
-                    seq=part.seq,
-                    cursor=Cursor.from_json(part.cursor),
-                    boundary=frozenset(part.boundary),
-                    tokens=frozenset(part.tokens),
-                    due=part.due,
-                )
+            claims = found.take(partitions, shard)
             state = _state(self.tables, pipeline, shard)
             return Claimed(replace(state, owner=owner, owners=earlier), claims)
+
+    def take(
+        self, pipeline: str, partitions: Sequence[str], *, epoch: int, shard: int = 0
+    ) -> dict[str, Claim]:
+        with self.tables.lock:
+            found = self.tables.pipelines[pipeline]
+            if found.chains[shard].epoch != epoch:
+                raise Fenced
+            return found.take(partitions, shard)
+
+    def keep_lists(self, pipeline: str, lists: Sequence[str], *, shard: int = 0) -> None:
+        with self.tables.lock:
+            found = self.tables.pipelines[pipeline]
+            for name in lists:
+                found.lists.since.setdefault(name, found.chains[shard].seq)
+
+    def keep_found(self, pipeline: str, values: Sequence[Found], *, list_over: int = 0) -> None:
+        with self.tables.lock:
+            self.tables.pipelines[pipeline].lists.take(FILE, values, list_over)
 
     def ends(self, pipeline: str, ends: Sequence[PartitionEnd]) -> tuple[EndRow, ...]:
         with self.tables.lock:
             parts = self.tables.pipelines[pipeline].partitions
+            lists = self.tables.pipelines[pipeline].lists
             return tuple(
                 EndRow(
                     partition=end.partition,
                     expected_seq=end.expected_seq,
                     cursor=end.progress.cursor.to_json(),
-                    memory=_memory(*parts[end.partition].after(end.progress)),
+                    memory=_memory(
+                        *parts[end.partition].after(end.progress),
+                        lists.after(end.partition, end.progress.found),
+                    ),
                 )
                 for end in ends
             )
@@ -226,6 +328,7 @@ class MemoryCommitLog:
             for end, progress in zip(row.ends, commit.progress, strict=True):
                 part = found.partitions[end.partition]
                 part.boundary, part.tokens = part.after(progress)
+                found.lists.take(end.partition, progress.found, progress.list_over)
                 part.seq, part.cursor, part.memory = row.seq, end.cursor, end.memory
             for file in of_kind(row.files, RECORDS):
                 found.schemas.pop(file.fingerprint, None)
@@ -307,7 +410,12 @@ class MemoryCommitLog:
                     owners=each.owners,
                     commits=list(rows),
                 )
+                found.lists.since |= each.lists
                 for part in each.partitions:
+                    found.lists.take(part.partition, part.found)
+                    found.lists.standings |= {
+                        (part.partition, stands.list): stands for stands in part.standings
+                    }
                     found.partitions[part.partition] = _Partition(
                         shard=each.shard,
                         seq=part.seq,
@@ -396,7 +504,7 @@ class MemoryCommitLog:
             ),
             meaning=self.meaning(pipeline),
             memories={
-                name: _memory(part.boundary, part.tokens)
+                name: _memory(part.boundary, part.tokens, found.lists.of(name) if found else ())
                 for name, part in (found.partitions.items() if found else ())
             },
         )
@@ -405,6 +513,39 @@ class MemoryCommitLog:
         with self.tables.lock:
             parts = self._pipeline(pipeline).partitions
             return {name: len(part.boundary) for name, part in parts.items() if part.boundary}
+
+    def standing(self, pipeline: str, partitions: Sequence[str]) -> dict[str, tuple[Cursor, Due]]:
+        with self.tables.lock:
+            there = self._pipeline(pipeline).partitions
+            return {
+                name: (Cursor.from_json(there[name].cursor), there[name].due)
+                for name in partitions
+                if name in there
+            }
+
+    def lists(self, pipeline: str) -> dict[str, int]:
+        with self.tables.lock:
+            return dict(self._pipeline(pipeline).lists.since)
+
+    def children(
+        self,
+        pipeline: str,
+        name: str,
+        *,
+        after: int = 0,
+        most: int,
+        by_change: bool = False,
+        value: str | None = None,
+    ) -> list[Child]:
+        with self.tables.lock:
+            every = self._pipeline(pipeline).lists.children(name, value, by_change=by_change)
+        order = "changed" if by_change else "number"
+        return [each for each in every if getattr(each, order) > after][:most]
+
+    def standings(self, pipeline: str, name: str) -> dict[str, Standing]:
+        with self.tables.lock:
+            standings = self._pipeline(pipeline).lists.standings
+            return {origin: each for (origin, of), each in standings.items() if of == name}
 
     def roots(self, pipeline: str) -> dict[str, Root]:
         with self.tables.lock:
@@ -470,6 +611,7 @@ class MemoryCommitLog:
                     SchemaRow(name, last.get(name, 0), text) for name, text in found.schemas.items()
                 ),
                 gone=gone_files(found.gone),
+                lists=dict(found.lists.since),
                 partitions=tuple(
                     KeptPartition(
                         partition=name,
@@ -478,6 +620,12 @@ class MemoryCommitLog:
                         memory=part.memory,
                         boundary=joined_keys(sorted(part.boundary)),
                         tokens=b"".join(sorted(part.tokens)),
+                        found=tuple(found.lists.of(name)),
+                        standings=tuple(
+                            stands
+                            for (origin, _), stands in sorted(found.lists.standings.items())
+                            if origin == name
+                        ),
                     )
                     for name, part in sorted(found.partitions.items())
                     if part.shard == shard
@@ -517,8 +665,10 @@ def _state(tables: Tables, pipeline: str, shard: int) -> ChainState:
     )
 
 
-def _memory(boundary: set[BoundaryKey], tokens: set[bytes]) -> str:
-    return memory_sum.as_text(memory_sum.of_boundary(boundary) + memory_sum.of_tokens(tokens))
+def _memory(boundary: set[BoundaryKey], tokens: set[bytes], found: Iterable[Found] = ()) -> str:
+    return memory_sum.as_text(
+        memory_sum.of_boundary(boundary) + memory_sum.of_tokens(tokens) + memory_sum.of_found(found)
+    )
 
 
 def _part(found: _Pipeline, pipeline: str, partition: str) -> _Partition:

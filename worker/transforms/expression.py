@@ -37,6 +37,9 @@ MOST_TEXT: Final = 120
 MOST_SOURCE: Final = 80
 """Characters of a call that the reject of a record names."""
 
+CONTEXTS: Final = ("partition", "envelope")
+"""What the values that stand beside a record begin with."""
+
 _COMPARE: Final[dict[type[ast.cmpop], str]] = {
     ast.Eq: "==",
     ast.NotEq: "!=",
@@ -175,6 +178,13 @@ class _Compiler:
         return self._refuse(node, what, f"{hint}{of}: {', '.join(sorted(known)[:30])}")
 
     def _attribute(self, node: ast.Attribute) -> Term:
+        if (context := _context_of(ast.unparse(node), self._scope.names())) is not None:
+            try:
+                return self._scope.context(context)
+            except KeyError:
+                known = self._scope.contexts()
+                what = f"there is no {context!r}"
+                raise self._unknown(node, what, context, known, "there are") from None
         record = self.term(node.value)
         if record.kind.name != "record":
             raise self._refuse(
@@ -489,6 +499,19 @@ class _Compiler:
         ast.UnaryOp: _unary,
         ast.Call: _call,
     }
+
+
+def _context_of(path: str, fields: list[str]) -> str | None:
+    """The name of a value that stands beside the record; None for a path into the record.
+
+    A field hides what has its name: `context.partition.x` is the value then.
+    """
+    first, _, rest = path.partition(".")
+    if first in fields:
+        return None
+    if first == "context" and rest.partition(".")[0] in CONTEXTS:
+        return rest
+    return path if first in CONTEXTS else None
 
 
 def _digits_after_second(text: str) -> int:

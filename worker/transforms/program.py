@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from worker.core.errors import ConfigError
+from worker.core.found import Wanted
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord, Shaping
 from worker.schema.codegen import CodeBuilder, compile_function
 from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_nullable, is_wide
 from worker.transforms.context import Contexts
-from worker.transforms.kinds import Kind, kind_of, same_values
+from worker.transforms.kinds import STR, Kind, kind_of, same_values
+from worker.transforms.lists import Taken, entry, found_of
 from worker.transforms.outputs import convert
 from worker.transforms.routes import Part, shared_segments
 from worker.transforms.terms import Term, lift
@@ -79,6 +81,8 @@ class Column:
 
 
 _INDENT: Final = "    "
+PARTITION: Final = "partition."
+ENVELOPE: Final = "envelope."
 
 
 class Program:
@@ -99,11 +103,13 @@ class Program:
             )
             for number, each in enumerate(plan.schema.root.fields)
         }
+        self._came = dict(self.columns)
         self._shapes: dict[str, tuple[Type, bool]] = {}
         self._lines: list[str] = []
         self._sources: list[str] = []
         self._depth = 3
         self._temps = 0
+        self._marks = False
         self.expands = False
         self.step = ""
         self.source = ""
@@ -117,6 +123,9 @@ class Program:
         column = self.columns[name]
         if not column.local:
             column = self.columns[name] = replace(column, code=self.local(column.code), local=True)
+        return self._value(column)
+
+    def _value(self, column: Column) -> Term:
         if column.kind.name == "record" and column.type is not None:
             self._shapes[column.code] = (self.schema.value_type(column.type), column.struct_like)
         term = Term(column.code, column.kind, column.nullable, atom=True)
@@ -151,6 +160,24 @@ class Program:
             return term
         x = term.code
         return replace(term, code=self.local(f"None if {x} is None or {x}.value is None else {x}"))
+
+    def context(self, name: str) -> Term:
+        if name not in self.contexts():
+            raise KeyError(name)
+        if name.startswith(PARTITION):
+            self._told = True
+            value = name.removeprefix(PARTITION)
+            return Term(self.local(f"context.partition[{value!r}]"), STR, atom=True)
+        # a step may have changed or dropped the field, but not what came
+        column = self._came[name.removeprefix(ENVELOPE)]
+        return self._value(replace(column, code=self.local(column.code)))
+
+    def contexts(self) -> list[str]:
+        came = (name for name in self._contexts.envelope if name in self._came)
+        return [
+            *(f"{PARTITION}{name}" for name in self._contexts.names),
+            *(f"{ENVELOPE}{name}" for name in came),
+        ]
 
     def temp(self) -> str:
         self._temps += 1
@@ -245,10 +272,18 @@ class Program:
 
     # -- the end ----------------------------------------------------------------------------------
 
-    def finish(self, encoder: RowEncoder, route: Sequence[Part], *, fill: bool) -> Shaper:
+    def finish(
+        self,
+        encoder: RowEncoder,
+        route: Sequence[Part],
+        *,
+        fill: bool,
+        lists: Sequence[Wanted] = (),
+    ) -> Shaper:
         """The compiled function.
 
         Args:
+            lists: what other pipelines look for in the records.
             route: the parts of the route of a record; empty when all records have the same.
             fill: an output field that gets no value is null where its type allows that.
 
@@ -265,28 +300,48 @@ class Program:
             fields.append((each, code, struct_like))
         key = self._route(route, {each.name: code for each, code, _ in fields})
         row = encoder.row(fields)
+        if lists:
+            row = self.local(row)
+            taken = [self.local(self._taken(*each)) for each in enumerate(lists)]
         add = "add" if not route else f"groups[{key}]"
         self.line(f"pending.append(({key}, {row}))" if self.expands else f"{add}({row})")
-        head = self._head(hoist=not route)
+        if lists:
+            self.line(f"found += ({', '.join(taken)},)")
+        head = self._head(hoist=not route, finds=bool(lists))
         text = "".join(f"{line}\n" for line in (*head, *self._lines, *self._tail()))
         function = compile_function("shape", text, self.code)
         contexts = self._contexts if self._told else None
         first_line = function.__code__.co_firstlineno + len(head)
-        return Shaper(function, dict(enumerate(self._sources, first_line)), contexts)
+        names = [each.list for each in lists]
+        return Shaper(function, dict(enumerate(self._sources, first_line)), contexts, names)
 
-    def _head(self, *, hoist: bool) -> list[str]:
-        head = ["def shape(records, groups, wrong, received, context):"]
+    def _taken(self, number: int, wanted: Wanted) -> str:
+        there = {each.name for each in self.output.root.fields}
+        paths = (wanted.field, *wanted.carry)
+        if lacking := [path for path in paths if path.partition(".")[0] not in there]:
+            raise ConfigError(
+                f"pipeline {wanted.by} finds partitions in {', '.join(lacking)}, which is no "
+                "field of the output",
+                remedy=f"fields: {', '.join(sorted(there))}",
+            )
+        return entry(self, number, wanted)
+
+    def _head(self, *, hoist: bool, finds: bool) -> list[str]:
+        head = ["def shape(records, groups, wrong, received, context, found):"]
         head.append("    filtered = expanded = 0")
         if self.code.opening:
             head.append(f"    {self.code.opening}")
         if hoist and not self.expands:
             head.append("    add = groups['']")
-        return [*head, "    for i, r in enumerate(records):", "        try:"]
+        self._marks = finds and self.expands  # an item that is refused takes the others with it
+        mark = ["        mark = len(found)"] if self._marks else []
+        return [*head, "    for i, r in enumerate(records):", *mark, "        try:"]
 
     def _tail(self) -> list[str]:
         return [
             *(_FLUSH if self.expands else ()),
             f"        except {self.bind(_REJECTED)} as error:",
+            *(["            del found[mark:]"] if self._marks else []),
             "            wrong.append((i, error))",
             "    return filtered, expanded",
         ]
@@ -336,7 +391,8 @@ class Program:
             if literal:
                 parts.append(repr(literal))
             if name:
-                parts.append(f"{self.bind(segment)}[{codes[name]}]")
+                code = self.context(name).code if name.startswith(PARTITION) else codes[name]
+                parts.append(f"{self.bind(segment)}[{code}]")
         code = " + ".join(parts)
         shared = shared_segments(route)
         return code if shared is None else f"{self.bind(shared)}[{code}]"
@@ -379,6 +435,7 @@ class Shaper:
     Args:
         sources: line of the function -> the source of it that a reject names, where it has one.
         contexts: makes what the function calls `context`; None where nothing asks for it.
+        lists: the names of the lists for which it takes values.
     """
 
     def __init__(
@@ -386,8 +443,10 @@ class Shaper:
         function: Callable[..., tuple[int, int]],
         sources: Mapping[int, str],
         contexts: Contexts | None,
+        lists: Sequence[str] = (),
     ) -> None:
         self._function, self._sources, self._contexts = function, sources, contexts
+        self._lists = lists
 
     def __call__(self, records: Sequence[Any], received: int, partition: str = "") -> Shaping:
         """Encodes finished records.
@@ -399,10 +458,12 @@ class Shaper:
         groups = _Groups()
         wrong: list[tuple[int, Exception]] = []
         context = None if self._contexts is None else self._contexts(partition, received)
-        filtered, expanded = self._function(records, groups, wrong, received, context)
+        taken: list[Taken] = []
+        filtered, expanded = self._function(records, groups, wrong, received, context, taken)
         chunks = [(route, len(rows), b"".join(rows)) for route, rows in groups.rows.items() if rows]
         refused = [(index, self._reason(error)) for index, error in wrong]
-        return Shaping(chunks, refused, filtered, expanded)
+        found = found_of(taken, self._lists) if taken else ()
+        return Shaping(chunks, refused, filtered, expanded, found)
 
     def _reason(self, error: Exception) -> InvalidRecord:
         if isinstance(error, InvalidRecord):

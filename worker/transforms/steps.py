@@ -8,6 +8,7 @@ from typing import Final
 from worker.components import TRANSFORMS
 from worker.config.chosen import Step
 from worker.core.collect import Collector
+from worker.core.found import Wanted
 from worker.schema.model import Schema
 from worker.transforms.context import Contexts
 from worker.transforms.program import Plan, Program, RowEncoder, Shaper
@@ -25,10 +26,12 @@ def compile_steps(
     *,
     fill: bool = True,
     contexts: Contexts | None = None,
+    lists: Sequence[Wanted] = (),
 ) -> Shaper:
     """The function of a pipeline: its steps in order, then `encoder` over the fields of `output`.
 
-    `contexts` makes what python steps may ask for beside a record.
+    `contexts` makes what steps may ask for beside a record. `lists` is what other pipelines look
+    for in the records.
 
     Raises ConfigError with the step, ConfigErrors for several. Behind a step that would have made
     fields nothing more is said: steps that use them would look wrong too.
@@ -42,7 +45,7 @@ def compile_steps(
         if len(found.errors) > before and verb not in _MAKES_NO_FIELDS:
             break
     found.check()
-    return program.finish(encoder, route, fill=fill)
+    return program.finish(encoder, route, fill=fill, lists=lists)
 
 
 def leaves(steps: Sequence[Step], name: str) -> bool:

@@ -64,6 +64,12 @@ class Scope(Protocol):
     def member(self, record: Term, source: str, name: str) -> Term:
         """A field of a record-valued term; KeyError when there is none."""
 
+    def context(self, name: str) -> Term:
+        """A value that stands beside the record, like `partition.x`; KeyError for any other."""
+
+    def contexts(self) -> list[str]:
+        """The names of these values."""
+
     def temp(self) -> str:
         """A fresh local name."""
 

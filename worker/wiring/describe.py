@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from worker.config.secrets import SecretRef, secret_value
 from worker.http.tls import tls_of
 from worker.runtime.clock import SystemClock
 from worker.settings import PipelineSettings, Settings
+from worker.wiring.children import wanted_of
 from worker.wiring.live_state import LiveState
 from worker.wiring.memory import described, warnings_of_memory
 from worker.wiring.parts import Parts
@@ -21,7 +22,9 @@ SHOWN_PASSES: Final = 3
 """Of those that a schedule by the time of day will begin."""
 
 
-def describe(settings: Settings, live: LiveState | None = None) -> list[dict[str, Any]]:
+def describe(
+    settings: Settings, live: LiveState | None = None, *, only: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """What each pipeline promises; of one whose schema is in a registry, that it was not checked.
 
     Raises ConfigError, or ConfigErrors for several; their places are below the pipeline.
@@ -29,8 +32,9 @@ def describe(settings: Settings, live: LiveState | None = None) -> list[dict[str
     Args:
         live: the state that is there; with it, what `run` would refuse stands under `refused`, as
             the error that it would end with, or None.
+        only: these pipelines; none: all.
     """
-    return [_described(settings, name, live) for name in settings.pipelines]
+    return [_described(settings, name, live) for name in only or settings.pipelines]
 
 
 def _described(settings: Settings, name: str, live: LiveState | None) -> dict[str, Any]:
@@ -48,12 +52,13 @@ def _described(settings: Settings, name: str, live: LiveState | None) -> dict[st
         unread = ", ".join(map(subject_text, subjects))
         known |= {"not_checked": f"{unread}: needs the registry, so --connect"}
         return known | _found(live, name, config, None)
-    parts = Parts.of(name, steps_with(config, partial(_unasked, settings.environ)))
+    steps = steps_with(config, partial(_unasked, settings.environ))
+    parts = Parts.of(name, steps, wanted=wanted_of(settings, name))
     for values in parts.partitions.values():
         check_secrets(config.source, values, settings.environ)
     tls_of(config.source.tls, "source.tls")
     known |= {
-        "partitions": len(parts.partitions),
+        "partitions": len(parts.partitions) if config.source.found is None else "found",
         "schema_fingerprint": parts.plan.fingerprint,
         **({"kept_in": config.validation.kept} if config.validation.kept else {}),
         "delivery": parts.delivery,

@@ -17,7 +17,9 @@ from worker.core.model import REPLAYED
 from worker.core.ports import CommitHistory
 from worker.paging.resume import refuse_unfit
 from worker.paging.spec import PagingSpec
+from worker.runtime.roster import refuse_incomplete
 from worker.settings import PipelineSettings, Settings
+from worker.wiring.children import News, roster_of
 from worker.wiring.compatibility_check import compatibility_check
 from worker.wiring.known_roots import outputs_seen, refuse_renamed
 from worker.wiring.logs import open_log
@@ -59,6 +61,7 @@ class OpenState:
         try:
             if config.enabled:
                 _refuse(self._log, name, config, parts)
+                _refuse_list(self._log, self._settings, name)
                 refuse_renamed(self._settings, name, self._log)
                 outputs = outputs_seen(self._log, self._settings, name)
                 outputs.refuse([*self._log.lineages(name)])
@@ -122,6 +125,12 @@ def _refuse(log: CommitHistory, name: str, config: PipelineSettings, parts: Part
     if parts is not None:
         compatibility_check(parts.output, config.schema_compatibility)(log.schemas(name))
         _refuse_unfit(log, name, config, parts)
+
+
+def _refuse_list(log: CommitHistory, settings: Settings, name: str) -> None:
+    """Raises ListIncomplete for partitions that would be found in a part of the records only."""
+    if (spec := roster_of(settings, name, News())) is not None:
+        refuse_incomplete(spec, log)
 
 
 def _refuse_unfit(log: CommitHistory, name: str, config: PipelineSettings, parts: Parts) -> None:

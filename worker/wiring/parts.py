@@ -7,12 +7,14 @@ would be given its share of that list.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from worker.components import FORMATS, PAGINATIONS
 from worker.core import delivery
 from worker.core.collect import Collector
+from worker.core.found import Wanted
 from worker.core.ports import Pages
 from worker.formats.component import DecodeDeps
 from worker.formats.records import PageSpec, RecordSpec
@@ -22,7 +24,7 @@ from worker.runtime.flow import Flow
 from worker.schema import CompiledPlan, Schema, compile_plan
 from worker.schema.canonical import fingerprint
 from worker.schema.kept import with_field
-from worker.schema.plan import field_infos
+from worker.schema.plan import FieldInfo, field_infos
 from worker.schema.sizes import recursive_names
 from worker.schema.spellings import Spellings
 from worker.settings import PipelineSettings
@@ -35,6 +37,7 @@ from worker.wiring.schemas import Fetched, schema_of
 from worker.wiring.spelled import spellings_of
 
 ONLY_PARTITION: Final = "default"
+TEXT: Final = FieldInfo("", "string", None, nullable=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +53,25 @@ class Parts:
     writers: WriterSchemas
     flow: Flow
     partitions: dict[str, dict[str, str]]
+    lists: tuple[str, ...]
     delivery: str
     completeness: str
     plain_completeness: str
 
     @classmethod
-    def of(cls, name: str, config: PipelineSettings, fetched: Fetched | None = None) -> Parts:
-        """Compiles a pipeline.
+    def of(
+        cls,
+        name: str,
+        config: PipelineSettings,
+        fetched: Fetched | None = None,
+        *,
+        wanted: Sequence[Wanted] = (),
+    ) -> Parts:
+        """Compiles a pipeline. Raises ConfigError.
 
-        `fetched`: the schemas of it that are in registries. Raises ConfigError.
+        Args:
+            fetched: the schemas of it that are in registries.
+            wanted: what other pipelines look for in its records.
         """
         fetched = fetched or {}
         source = config.source
@@ -79,7 +92,10 @@ class Parts:
         sink = config.sink
         route: tuple[Part, ...] = ()
         with found.part("sink.partition_by"):
-            route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
+            fields = field_infos(output) | dict.fromkeys(
+                (f"partition.{each}" for each in source.partition_values), TEXT
+            )
+            route = route_parts(sink.partition_by, fields) if sink.partition_by else ()
         partitions = _partitions(source)
         rows = FORMATS.load(sink.format).rows(output, config.validation.bytes)
         with found.part("transforms"):
@@ -90,9 +106,13 @@ class Parts:
                 rows,
                 route,
                 fill=config.validation.missing_fields == "fill",
-                contexts=Contexts(name, partitions),
+                contexts=Contexts(
+                    name, partitions, source.partition_values, tuple(source.records.envelope)
+                ),
+                lists=wanted,
             )
-        grouped = source.incremental is None and source.schedule is not None
+        whole = source.incremental is None
+        grouped = whole and source.again
         order = source.incremental.order if source.incremental else None
         plain, complete = (
             delivery.completeness(
@@ -132,8 +152,9 @@ class Parts:
             output,
             pages,
             writers,
-            Flow(shape, fingerprint(output), grouped=grouped),
+            Flow(shape, fingerprint(output), grouped=grouped, whole=whole and bool(wanted)),
             partitions,
+            tuple(dict.fromkeys(each.list for each in wanted)),
             delivers,
             complete,
             plain,
@@ -205,11 +226,15 @@ def _output(
 
 
 def _partitions(source: HttpConfig) -> dict[str, dict[str, str]]:
-    """Name -> values of every partition; one called `default` without any."""
+    """Name -> values of every partition; one called `default` without any. Those that are found
+    come later.
+    """
     if not source.partitions:
         return {ONLY_PARTITION: {}}
-    names = list(source.partitions)
-    combinations = itertools.product(*(map(str, source.partitions[name]) for name in names))
+    if source.found is not None:
+        return {}
+    names, listed = list(source.partitions), source.listed
+    combinations = itertools.product(*(map(str, listed[name]) for name in names))
     return {
         ",".join(f"{name}={value}" for name, value in zip(names, values, strict=True)): dict(
             zip(names, values, strict=True)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from worker.core.cursor import Cursor, PassState
-from worker.core.errors import Deferred, TransientError, WorkerError
+from worker.core.errors import ConfigError, Deferred, TransientError, WorkerError
 from worker.core.events import Event, RequestRetried
+from worker.core.found import Found
 from worker.core.model import Claim, Decoded, Reject, Unknown
 from worker.core.ports import Clock, Room
 from worker.formats.json_rows import JsonRows
@@ -31,7 +32,9 @@ from worker.schema import Schema
 from worker.schema.canonical import fingerprint
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http import HttpSource
+from worker.transforms.context import Contexts
 from worker.transforms.steps import compile_steps
+from worker.wiring.children import News, file_of, roster_of
 from worker.wiring.findings import Finding, PageSeen, Seen, explain, findings
 from worker.wiring.memory import memory_bytes, page_in_words
 from worker.wiring.parts import Parts
@@ -121,6 +124,7 @@ async def peek(
             parts.output,
             JsonRows(parts.output, config.validation.bytes),
             fill=config.validation.missing_fields == "fill",
+            contexts=Contexts(pipeline, parts.partitions, config.source.partition_values),
         )
         found = Peek(pipeline, next(iter(parts.partitions)))
         flow = Flow(shape, fingerprint(parts.output))
@@ -204,7 +208,8 @@ async def sample(
         async with _reading(settings, pipeline, read, tell, room) as (parts, pages_of):
             found = Sample(schema=parts.plan.schema, dropped={} if config.decode.resolves else None)
             async for page in pages_of:
-                found.records += map(page.decoded.raw, range(page.decoded.facts.count))
+                records = map(page.decoded.raw, range(page.decoded.facts.count))
+                found.records += records if schema else map(config.decode.guessed, records)
                 if found.dropped is not None:
                     _count(found.dropped, page.decoded.facts.unknown)
                 found.pages += 1
@@ -240,10 +245,52 @@ async def _reading(
     async with AsyncExitStack() as stack:
         shared = Shared.of(settings, stack, clock, lambda event: _tell(event, tell), cache=False)
         parts = await shared.compile(pipeline, config)
+        if config.source.found is not None:
+            name, values = await _first_found(settings, pipeline, tell, room)
+            parts.partitions[name] = values
         spool = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         source = await http_source(shared, parts, spool=spool, watch=watch)
         pages = await stack.enter_async_context(aclosing(_pages(parts, source, room, clock, tell)))
         yield parts, pages
+
+
+async def _first_found(
+    settings: Settings, pipeline: str, tell: Tell | None, room: Room
+) -> tuple[str, dict[str, str]]:
+    """Name and values of the first partition that is found, where the pipeline looks for them.
+
+    Raises ConfigError where there is none.
+    """
+    spec = roster_of(settings, pipeline, News())
+    assert spec is not None, "only asked where partitions are found"
+    async for found in _values_found(settings, pipeline, spec.parent, tell, room):
+        if found.list == spec.list:
+            values = spec.values_of(found.value, found.carried, spec.others[0])
+            return spec.partition(values), values
+    place = "the file" if spec.parent == pipeline else f"the first records of {spec.parent}"
+    raise ConfigError(
+        f"{place} name no partition of pipeline {pipeline}: there is nothing to ask for",
+        where=f"pipelines.{pipeline}.source.partitions.{spec.name}",
+        remedy="see which field has the values",
+    )
+
+
+async def _values_found(
+    settings: Settings, pipeline: str, parent: str, tell: Tell | None, room: Room
+) -> AsyncIterator[Found]:
+    """The values in the file of a pipeline, or in the first pages of its parent."""
+    if (file := file_of(settings.pipelines[pipeline].source)) is not None:
+        for each in file():
+            yield each
+        return
+    config, looked_at = settings.pipelines[parent], 0
+    async with _reading(settings, parent, config, tell, room) as (parts, pages):
+        async for page in pages:
+            for part in parts.flow.shape(next(iter(parts.partitions)), page):
+                for each in part.found:
+                    yield each
+            if (looked_at := looked_at + 1) >= LOOKED_AT_PAGES:
+                return
 
 
 def _tell(event: Event, tell: Tell | None) -> None:

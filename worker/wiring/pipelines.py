@@ -34,6 +34,7 @@ from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource
 from worker.sources.pagination.common import as_count
 from worker.transforms.masked import masked_fields
+from worker.wiring.children import file_of, roster_of
 from worker.wiring.compatibility_check import compatibility_check
 from worker.wiring.known_roots import refuse_renamed
 from worker.wiring.outputs import expiry_of, output_roots, outputs_of
@@ -99,6 +100,12 @@ async def _http_pipeline(shared: Shared, parts: Parts, paging: PagingSpec) -> Pi
     spool = shared.settings.state.path.absolute() / "spool"
     source = await http_source(shared, parts, spool=spool)
     spec = _spec(shared, parts, source, paging, partitions=tuple(parts.partitions))
+    if parts.lists:
+        announce = partial(shared.news.announce, parts.name)
+        spec = replace(spec, lists=parts.lists, announce=announce)
+    if (found := roster_of(shared.settings, parts.name, shared.news)) is not None:
+        file = file_of(parts.config.source)
+        spec = replace(spec, found=found, file=file, values=parts.partitions)
     spec = replace(spec, spending=source.spending)
     return Pipeline(spec, shared.commit_log, shared.io, shared.clock, shared.emit)
 
@@ -212,7 +219,9 @@ def _replay(shared: Shared, parts: Parts) -> Pipeline:
         depth=levels(parts.config.source, parts.plan),
     )
     _, dead = output_roots(shared.settings, parts.name, letters.places(parts.name))
-    source = DeadLetters(parts.name, letters, dead, parts.plan, limits, parts.pages)
+    source = DeadLetters(
+        parts.name, letters, dead, parts.plan, limits, parts.pages, values=parts.partitions
+    )
     spec = _spec(shared, parts, source, REPLAY_PLAN, partitions=(REPLAYED,))
     # all of them were rejected before: however many still are, the others are worth having
     spec = replace(spec, writer=replace(spec.writer, max_reject_ratio=1.0))
@@ -248,6 +257,7 @@ def _spec(
             max_reject_ratio=config.dead_letters.max_ratio,
             reject_window=config.dead_letters.window,
             once=paging.once,
+            values=parts.partitions,
         ),
         outputs=outputs_of(shared.settings, parts, shared.used),
         output_schema=parts.output.source,
@@ -318,4 +328,5 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         boundary_cap=source.boundary_cap,
         wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds
         strip=url_stripper(source.secret_params),
+        listed=bool(parts.lists) and source.incremental is None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.core.errors import ConfigError, SchemaUnfit
 from worker.core.events import Emit, Event
@@ -14,6 +14,7 @@ from worker.runtime.io_pool import IoPool
 from worker.secrets.store import SecretStore
 from worker.settings import PipelineSettings, Settings
 from worker.sinks.used_roots import UsedRoots
+from worker.wiring.children import News, wanted_of
 from worker.wiring.compatibility_check import register_output
 from worker.wiring.logs import open_log
 from worker.wiring.memory import memory_bytes
@@ -42,6 +43,7 @@ class Shared:
     used: UsedRoots
     io: IoPool
     budget: Budget
+    news: News = field(default_factory=News)
     _log: CommitLog | None = None
 
     @classmethod
@@ -87,7 +89,7 @@ class Shared:
         config = await with_secrets_of_steps(config, self.secrets)
         fetched = await self.registries.fetch(config)
         try:
-            return Parts.of(name, config, fetched)
+            return Parts.of(name, config, fetched, wanted=wanted_of(self.settings, name))
         except ConfigError as error:
             if not fetched:
                 raise

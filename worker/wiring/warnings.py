@@ -40,7 +40,7 @@ def _spelled_in_vain(config: PipelineSettings, schema: Schema) -> Iterator[str]:
 
     These are warnings and no errors, because `defaults` may say it for other pipelines.
     """
-    spellings, types = config.decode.spellings, list(types_in(schema))
+    spellings, types = config.decode.configured, list(types_in(schema))
     kinds = {each.kind for each in types if each.logical is None}
     numbers = kinds & {"int", "long", "float", "double"} or any(map(is_decimal, types))
     timed = any(family_of(each.logical) == "timestamp" for each in types if each.logical)
