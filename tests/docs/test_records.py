@@ -14,6 +14,7 @@ from worker.formats.records import PageSpec
 from worker.formats.shaped_json import ShapedPages
 from worker.runtime.slices import at_once
 from worker.schema import compile_plan, parse_schema
+from worker.sources.http_config import HttpConfig
 from worker.sources.records import Records
 
 PAGE = (Path(__file__).parents[2] / "docs" / "records.md").read_text()
@@ -30,6 +31,12 @@ def test_an_example_is_read_as_the_page_says(config: str, body: str, records: st
     decoded = at_once(pages.decode(body.encode()))
     found = [json.loads(decoded.raw(place)) for place in range(decoded.facts.count)]
     assert found == [json.loads(line) for line in records.splitlines()]
+
+
+def test_the_whole_config_is_one() -> None:
+    [text] = re.findall(r"<!-- config -->\n```yaml\n(.*?)```", PAGE, re.DOTALL)
+    [pipeline] = YAML(typ="safe").load(text)["pipelines"].values()
+    assert HttpConfig.model_validate(pipeline["source"]).records.keep == {"device": "name"}
 
 
 def test_there_is_an_example_of_each_key_and_a_row_of_each_key_and_code() -> None:

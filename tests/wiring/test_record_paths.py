@@ -54,6 +54,29 @@ def warnings(directory: Path, **source: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ({"each": "rows", "keep": {"updatedAt": "at"}}, "keep.updatedAt"),
+        ({"map_key": "Id"}, "map_key"),
+        ({"names": ["id", "dist_tag"]}, "names.1"),
+        ({"zip": ["ID", "labels"]}, "zip.0"),
+        ({"envelope": {"lables": "x"}}, "envelope.lables"),
+    ],
+)
+def test_so_is_a_field_that_records_get(said: dict[str, Any], where: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Parts.of("items", config(tmp_path, records=said))
+    assert caught.value.where == f"source.records.{where}" and "did you mean" in str(caught.value)
+
+
+def test_a_field_that_records_get_and_the_schema_lacks_is_warned_of(tmp_path: Path) -> None:
+    said = {"each": "rows", "keep": {"zone": "z", "id": "id"}, "envelope": {"seen": "at"}}
+    found = [each.partition(":")[0] for each in warnings(tmp_path, records=said)]
+    assert found == ["source.records.keep.zone", "source.records.envelope.seen"]
+    assert warnings(tmp_path, records={"names": ["id", "unused"]}) == []
+
+
+@pytest.mark.parametrize(
     ("path", "near"),
     [
         ("Id", "id"),

@@ -206,9 +206,9 @@ class JsonPages:
         self._refuse_repeats(body, records)
         batch = Batch()
         batch.add_source(lambda: shape.records(shape.decode(body)))
-        for part in parts_of(records):
+        for part in parts_of(records, len(body)):
             yield
-            yield from self._records.add_run(batch, part)
+            yield from self._records.add_part(batch, part)
         return self._complete(batch, shape.facts_of(page))
 
     def _salvage(self, body: Any) -> Steps[Decoded | None]:

@@ -116,8 +116,7 @@ class Cutter:
     def places(self, items: Items) -> Places:
         """The places of the records of items, to be filled by `cut`."""
         element = self._shape.each or ("@" if self._shape.zip else "")
-        alone = items.keys is None and (self._shape.single or not items.listed)
-        return Places(self._path, element, items.keys, alone and len(items.texts) == 1)
+        return Places(self._path, element, items.keys, items.alone)
 
     def cut(self, items: Items, around: Sequence[Member], places: Places) -> Iterator[Cut]:
         """The records of items in runs that are quick to decode.
@@ -203,7 +202,7 @@ class Cutter:
             return [row for each in _ELEMENTS(value) for row in self._rows(bytes(each))]
         if value[:1] == b"[":
             return _ELEMENTS(value)
-        if value[:1] == b"{" and self._shape.single:
+        if value[:1] == b"{" and (self._shape.single or self._shape.alone):
             return (value,)
         return self._unfit(describe_kind(msgspec.json.decode(value)))
 

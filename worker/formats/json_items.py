@@ -40,19 +40,23 @@ class Items(NamedTuple):
         texts: of each, as JSON.
         keys: under which they stand; None where they are the elements of an array, or the value.
         listed: they are the source's own list, which its positions and totals count.
+        size: bytes of all of them, about.
+        alone: the value is the only one.
     """
 
     texts: Sequence[Any]
     keys: Sequence[str] | None = None
     listed: bool = True
+    size: int = 0
+    alone: bool = False
 
-    def parts(self) -> Iterator[Items]:
-        """The same in parts that are quick to decode."""
+    def parts(self) -> Iterator[tuple[Items, bytes]]:
+        """The same in parts that are quick to decode, each with the JSON array of its items."""
         start = 0
-        for texts in parts_of(self.texts):
+        for texts, array in parts_of(self.texts, self.size):
             end = start + len(texts)
             keys = None if self.keys is None else self.keys[start:end]
-            yield Items(texts, keys, self.listed)
+            yield Items(texts, keys, self.listed, len(array)), array
             start = end
 
 
@@ -72,7 +76,7 @@ def items_of(value: bytes, shape: Shape) -> Items:
     if shape.map_key:
         return _of_object(value)
     if value[:1] == b"[":
-        return Items(_ELEMENTS(value))
+        return Items(_ELEMENTS(value), size=len(value))
     if value[:1] == b"{":
         return _alone(value, shape)
     raise _unfit(value, shape)
@@ -81,10 +85,10 @@ def items_of(value: bytes, shape: Shape) -> Items:
 def _alone(value: bytes, shape: Shape) -> Items:
     """The items of an object, which may be the only one, or the columns of the records."""
     if shape.zip and shape.each is None:
-        return Items((value,), listed=False)
-    if not shape.single:
+        return Items((value,), listed=False, alone=True)
+    if not (shape.single or shape.alone):
         raise _unfit(value, shape)
-    return Items((value,))
+    return Items((value,), alone=True)
 
 
 def _unfit(value: bytes, shape: Shape) -> Unfit:
@@ -114,7 +118,7 @@ def _of_object(value: bytes) -> Items:
         raise Unfit(f"is {_kind(value)}, an object is needed (source.records.map_key)")
     members = _MEMBERS(value)
     _refuse_repeated(value, members)
-    return Items(list(members.values()), list(members))
+    return Items(list(members.values()), list(members), size=len(value))
 
 
 def _refuse_repeated(value: bytes, members: dict[str, Any]) -> None:

@@ -128,6 +128,7 @@ class Batch:
         last: facts of the last record; None where they are needed and it cannot be read.
         raws: the records as they were received.
         contents: the bytes that identify records without a key, where these are not `raws`.
+        places: where the records stand in the body, as whoever adds them notes it.
     """
 
     records: list[Any] = field(default_factory=list)
@@ -138,6 +139,7 @@ class Batch:
     count: int = 0
     raws: Runs = field(default_factory=Runs)
     contents: Runs = field(default_factory=Runs)
+    places: object = None
 
     def add_source(self, raws: Load) -> None:
         """Says how the records that are added next are found again as they were received."""
@@ -194,14 +196,34 @@ class Batch:
         return [*places, *range(start, self.count)]
 
 
-def parts_of(texts: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Texts in parts that are quick to decode; the whole of them where that is."""
-    start = size = 0
-    for end, text in enumerate(texts, 1):
-        size += memoryview(text).nbytes
-        if size >= SLICE_BYTES or end - start >= SLICE_RECORDS or end == len(texts):
-            yield texts[start:end]
-            start, size = end, 0
+class Part(NamedTuple):
+    """Some of the texts of a page, and the JSON array of them."""
+
+    texts: Sequence[Any]
+    array: bytes
+
+
+def parts_of(texts: Sequence[Any], size: int) -> Iterator[Part]:
+    """Texts in parts that are quick to decode; the whole of them where that is.
+
+    Args:
+        size: bytes of all of them, about. To ask each for its size would cost a third of decoding
+            it.
+    """
+    most = max(1, min(SLICE_RECORDS, SLICE_BYTES * len(texts) // max(size, 1)))
+    for start in range(0, len(texts), most):
+        yield from _halved(texts[start : start + most])
+
+
+def _halved(texts: Sequence[Any]) -> Iterator[Part]:
+    """The texts, in two parts and further where they are much longer than others."""
+    array = b"[%b]" % b",".join(texts)
+    if len(array) <= 2 * SLICE_BYTES or len(texts) == 1:
+        yield Part(texts, array)
+        return
+    middle = len(texts) // 2
+    yield from _halved(texts[:middle])
+    yield from _halved(texts[middle:])
 
 
 class RecordDecoder:
@@ -263,15 +285,18 @@ class RecordDecoder:
         batch.add_source(lambda: texts)
         start = 0
         for place in sorted(refused):
-            yield from self.add_run(batch, texts[start:place])
+            yield from self._add_run(batch, texts[start:place])
             code, error = refused[place]
             self.refuse(batch, bytes(texts[place]), code, (error,), stage="decode")
             start = place + 1
-        yield from self.add_run(batch, texts[start:])
+        yield from self._add_run(batch, texts[start:])
 
-    def add_run(self, batch: Batch, texts: Sequence[Any]) -> Steps[None]:
+    def _add_run(self, batch: Batch, texts: Sequence[Any]) -> Steps[None]:
+        yield from self.add_part(batch, Part(texts, b"[%b]" % b",".join(texts)))
+
+    def add_part(self, batch: Batch, part: Part) -> Steps[None]:
         """Adds records of which each is a JSON text; `add_source` has said where they are."""
-        array, most = b"[%b]" % b",".join(texts), self._spec.record_bytes
+        (texts, array), most = part, self._spec.record_bytes
         long = len(array) > most and any(memoryview(each).nbytes > most for each in texts)
         records = None if long else self._typed(array)
         if records is not None and len(records) == len(texts):

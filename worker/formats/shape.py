@@ -25,6 +25,9 @@ class Shape:
         envelope: field of the record -> path of its value in the page.
         single: an object in place of an array is one record; null, absent and empty text are none.
         parse: text in place of a value holds it as JSON.
+        alone: an object in place of an array is one item, as with `single`, but what is absent is
+            missing.
+        hollow: an element without anything in it, on the way to the value, has no items.
     """
 
     each: str | None = None
@@ -35,6 +38,8 @@ class Shape:
     envelope: Mapping[str, str] = field(default_factory=dict)
     single: bool = False
     parse: bool = False
+    alone: bool = False
+    hollow: bool = False
 
     @property
     def plain(self) -> bool:

@@ -20,7 +20,7 @@ from worker.formats.json_split import Split, is_one_value, split_array
 from worker.formats.json_texts import text_reader
 from worker.formats.missing import missing_records
 from worker.formats.pace import Pace
-from worker.formats.records import PageSpec, parts_of
+from worker.formats.records import PageSpec
 
 _BLANK: Final = b" \t\r\n"
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -90,7 +90,7 @@ class PageReader:
             return None
         if self._repeats is not None:
             self._repeats.check(text, records)
-        return Page(shape.facts_of(page), self._members(text), Items(records))
+        return Page(shape.facts_of(page), self._members(text), Items(records, size=len(text)))
 
     def _split(self, text: Any, most: int) -> Steps[Page | None]:
         """The same step by step, in slices of so many items; slices of one need be no JSON."""
@@ -119,9 +119,9 @@ class PageReader:
             return None
         try:
             page = yield from self._split(text, 1)
-            for part in parts_of(page.items.texts if page is not None else ()):
+            for part, _ in page.items.parts() if page is not None else ():
                 yield
-                if not all(map(is_one_value, part)):
+                if not all(map(is_one_value, part.texts)):
                     return None
         except (msgspec.DecodeError, RecursionError, BadBody):
             return None  # the error of the whole page says more: its place is one in the page
@@ -151,7 +151,10 @@ class PageReader:
             none = self._shape.single or self._spec.missing_is_empty
             if none and bytes(text[:1]) == b"{":
                 return NONE
-            raise missing_records(self._spec.records, msgspec.json.decode(text))
+            document = msgspec.json.decode(text)
+            if self._shape.hollow and _ends_in_nothing(document, self._keys or ()):
+                return NONE
+            raise missing_records(self._spec.records, document)
         if value == b"null":
             return NONE
         try:
@@ -159,6 +162,17 @@ class PageReader:
         except Unfit as unfit:
             document = msgspec.json.decode(text)
             raise missing_records(self._spec.records, document, unfit.why) from unfit
+
+
+def _ends_in_nothing(document: Any, keys: Sequence[str]) -> bool:
+    """Whether the last element that is there on the way has no elements in it."""
+    for key in keys:
+        if not isinstance(document, dict) or key not in document:
+            break
+        document = document[key]
+    if isinstance(document, dict):
+        return all(name.startswith("@") for name in document)
+    return document in (None, "")
 
 
 def _list_finder(spec: PageSpec) -> Envelope | None:

@@ -46,8 +46,8 @@ class ShapedRecords:
         Args:
             members: the fields that each record gets from the page.
         """
-        for part in items.parts():
-            yield from self._add(batch, part, members, places)
+        for part, array in items.parts():
+            yield from self._add(batch, part, array, members, places)
             yield
         if self._spec.last_paths:
             self.decoder.last_from(batch, self._cutter.last_members(items, members))
@@ -63,10 +63,10 @@ class ShapedRecords:
         return decoded
 
     def _add(
-        self, batch: Batch, items: Items, members: Sequence[Member], places: Places
+        self, batch: Batch, items: Items, array: bytes, members: Sequence[Member], places: Places
     ) -> Steps[None]:
         """Adds the records of items: as values where that is possible, else by their texts."""
-        found = self._typed_records(items, members)
+        found = self._typed_records(items, array, members)
         if found is None:
             for cut in self._cutter.cut(items, members, places):
                 yield from self.decoder.add_texts(batch, cut.texts, cut.refused)
@@ -77,10 +77,12 @@ class ShapedRecords:
         batch.add_source(lambda: self._cutter.texts(items, members))
         yield from self.decoder.add_typed(batch, list(chain.from_iterable(found)))
 
-    def _typed_records(self, items: Items, members: Sequence[Member]) -> list[list[Any]] | None:
+    def _typed_records(
+        self, items: Items, array: bytes, members: Sequence[Member]
+    ) -> list[list[Any]] | None:
         typed, most = self._typed, self._spec.record_bytes
         if typed is None or self.decoder.needs_raw or self._bad_pages >= BAD_PAGES_BEFORE_TEXTS:
             return None
-        if any(memoryview(text).nbytes > most for text in items.texts):
+        if len(array) > most and any(memoryview(text).nbytes > most for text in items.texts):
             return None
-        return typed.records(b"[%b]" % b",".join(items.texts), b"{%b}" % joined(members))
+        return typed.records(array, b"{%b}" % joined(members))

@@ -23,38 +23,46 @@ class ShapedValues:
         shape = spec.shape
         self._are_items = spec.records in (None, "@") and not (shape.envelope or shape.map_key)
         # what stands alone in a value is one item, as the value itself is without a path
-        spec = replace(spec, body_paths=(), shape=replace(shape, single=not self._are_items))
+        spec = replace(spec, body_paths=(), shape=replace(shape, alone=True))
         self._divides = shape.divides
         self._reader, self.records = PageReader(spec), ShapedRecords(spec, plan)
-        self._places = _Places()
 
     def add(self, batch: Batch, values: Sequence[bytes]) -> Steps[None]:
         """Adds values that are JSON. Raises RecordsMissing for one without records at the path, and
         BadBody for parallel arrays that are not parallel."""
+        known = _places_of(batch)
         if self._are_items:
             items = Items(values)
             places = self.records.places(items)
-            places.first = self._places.next(batch.count, places, len(values))
+            places.first = known.next(batch.count, places, len(values))
             yield from self.records.add(batch, items, (), places)
             return
         for value in values:
             page = yield from self._reader.read(value)
             places = self.records.places(page.items)
-            number = self._places.next(batch.count, places, 1)
+            number = known.next(batch.count, places, 1)
             places.path = f"$[{number}]{places.path.removeprefix('$') and f'.{places.path}'}"
             yield from self.records.add(batch, page.items, page.members, places)
 
     def add_bad(self, batch: Batch) -> None:
         """Notes that the next record is a value that is no JSON."""
-        self._places.next(batch.count, None, 1)
+        _places_of(batch).next(batch.count, None, 1)
 
     def complete(self, batch: Batch) -> Decoded:
-        """The complete page; the next values that are added are those of another one."""
-        places, self._places = self._places, _Places()
+        """The complete page."""
+        places = _places_of(batch)
         decoded = self.records.complete(batch, {}, places)
         if self._divides:
             decoded.facts.item_ends = places.ends
         return decoded
+
+
+def _places_of(batch: Batch) -> _Places:
+    """Where the records of a page stand; several pages are put together at once."""
+    found = batch.places
+    if not isinstance(found, _Places):
+        found = batch.places = _Places()
+    return found
 
 
 class _Places:

@@ -124,7 +124,7 @@ def typed_items(shape: Shape, plan: Plan, *, absent_is_none: bool) -> TypedItems
     if _needs_texts(shape) or set(shape.added) - known.keys():
         return None
     records = _list_of(_without(plan.record_type, shape.added))
-    page: dict[tuple[str, ...], str] = {(name,): name for name in shape.envelope}
+    page: dict[Keys, str] = {(name,): name for name in shape.envelope}
     around = build_leaves({keys: known[name].type for keys, name in page.items()})
     if around is None:
         return None

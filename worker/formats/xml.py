@@ -89,7 +89,7 @@ class XmlPages:
         self._stay, self._whole = not shape.plain, spec.records == "@" and shape.plain
         self._shape: Shape = shape_of(plan.incoming)
         # an array of one element looks like that element
-        shape = shape if shape.plain else replace(shape, single=True)
+        shape = shape if shape.plain else replace(shape, alone=True, hollow=True)
         self._json = json_pages(replace(spec, shape=shape), plan)
         self._weight = XmlWeight(plan.record_type if keys and shape.plain else Any)
 

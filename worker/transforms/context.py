@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -46,11 +46,13 @@ class Contexts:
     Attributes:
         partitions: name of a partition -> its values. It may change while the pipeline runs.
         names: the names of values that every partition has.
+        envelope: the fields that records get from their page.
     """
 
     pipeline: str = ""
     partitions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     names: Sequence[str] = ()
+    envelope: Collection[str] = ()
 
     def __call__(self, partition: str, received_us: int) -> Context:
         """The context of records that came from a partition at a time, microseconds since 1970.

@@ -37,7 +37,7 @@ MOST_TEXT: Final = 120
 MOST_SOURCE: Final = 80
 """Characters of a call that the reject of a record names."""
 
-CONTEXTS: Final = ("partition",)
+CONTEXTS: Final = ("partition", "envelope")
 """What the values that stand beside a record begin with."""
 
 _COMPARE: Final[dict[type[ast.cmpop], str]] = {

@@ -82,6 +82,7 @@ class Column:
 
 _INDENT: Final = "    "
 PARTITION: Final = "partition."
+ENVELOPE: Final = "envelope."
 
 
 class Program:
@@ -102,6 +103,7 @@ class Program:
             )
             for number, each in enumerate(plan.schema.root.fields)
         }
+        self._came = dict(self.columns)
         self._shapes: dict[str, tuple[Type, bool]] = {}
         self._lines: list[str] = []
         self._sources: list[str] = []
@@ -121,6 +123,9 @@ class Program:
         column = self.columns[name]
         if not column.local:
             column = self.columns[name] = replace(column, code=self.local(column.code), local=True)
+        return self._value(column)
+
+    def _value(self, column: Column) -> Term:
         if column.kind.name == "record" and column.type is not None:
             self._shapes[column.code] = (self.schema.value_type(column.type), column.struct_like)
         term = Term(column.code, column.kind, column.nullable, atom=True)
@@ -159,12 +164,20 @@ class Program:
     def context(self, name: str) -> Term:
         if name not in self.contexts():
             raise KeyError(name)
-        self._told = True
-        value = name.removeprefix(PARTITION)
-        return Term(self.local(f"context.partition[{value!r}]"), STR, atom=True)
+        if name.startswith(PARTITION):
+            self._told = True
+            value = name.removeprefix(PARTITION)
+            return Term(self.local(f"context.partition[{value!r}]"), STR, atom=True)
+        # a step may have changed or dropped the field, but not what came
+        column = self._came[name.removeprefix(ENVELOPE)]
+        return self._value(replace(column, code=self.local(column.code)))
 
     def contexts(self) -> list[str]:
-        return [f"{PARTITION}{name}" for name in self._contexts.names]
+        came = (name for name in self._contexts.envelope if name in self._came)
+        return [
+            *(f"{PARTITION}{name}" for name in self._contexts.names),
+            *(f"{ENVELOPE}{name}" for name in came),
+        ]
 
     def temp(self) -> str:
         self._temps += 1

@@ -106,7 +106,9 @@ class Parts:
                 rows,
                 route,
                 fill=config.validation.missing_fields == "fill",
-                contexts=Contexts(name, partitions, source.partition_values),
+                contexts=Contexts(
+                    name, partitions, source.partition_values, tuple(source.records.envelope)
+                ),
                 lists=wanted,
             )
         whole = source.incremental is None
