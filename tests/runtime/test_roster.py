@@ -168,8 +168,8 @@ def test_one_whose_record_has_not_changed_is_not_asked_again() -> None:
     house = House(replace(SPEC, by_change=True), replace(PAGING, schedule=None))
     house.find("a", "b")
     house.served()
-    for name in ("repo=a", "repo=b"):
-        house.moved(name, Cursor(complete=True, asked_for=b"1"))
+    house.moved("repo=a", Cursor(complete=True, asked_for=b"1"))
+    house.moved("repo=b", Cursor(pass_no=2, mark=7, asked_for=b"1"))
     house.begin()
     assert house.served() == []
     house.find("a", "b", digest=b"2")

@@ -372,6 +372,7 @@ class FetchPool:
         for known in (self._failing_since, self._not_before, self._needs):
             known.pop(partition, None)
         self._lanes.forget(partition)
+        self._let_go(partition, ())  # what was fetched ahead of a page that failed
 
     # -- a request --------------------------------------------------------------------------------
 
