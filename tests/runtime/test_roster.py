@@ -23,7 +23,7 @@ SPEC = RosterSpec(
     parent="repos",
     list="id",
     name="repo",
-    carry=("repo.owner",),
+    carry=("owner",),
     others=({},),
     names=("repo",),
     by_change=False,
@@ -97,7 +97,7 @@ def test_an_arrival_has_the_values_that_placeholders_name() -> None:
         "zone=eu,repo=a%3Db",
         "zone=us,repo=a%3Db",
     ]
-    assert arrivals[1].values == {"zone": "us", "repo": "a=b", "repo.owner": "o"}
+    assert arrivals[1].values == {"zone": "us", "repo": "a=b", "owner": "o"}
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
@@ -112,7 +112,7 @@ def test_one_that_rests_comes_when_it_is_due() -> None:
     house = House()
     house.find("a", "b")
     house.served()
-    house.roster.rest({"repo": "a", "repo.owner": "o"}, house.clock.monotonic() + 60.0)
+    house.roster.rest({"repo": "a", "owner": "o"}, house.clock.monotonic() + 60.0)
     assert (house.served(), house.roster.wait_s) == ([], 60.0)
     house.clock.advance(60.0)
     assert house.served() == ["repo=a"]

@@ -138,11 +138,11 @@ def test_nothing_is_taken_where_nobody_looks() -> None:
 
 
 def rows(**given: Any) -> Shaping:
-    return shaped([{"id": "a", "n": 1}], values={"repo": "r/1", "repo.owner": "o"}, **given)
+    return shaped([{"id": "a", "n": 1}], values={"repo": "r/1", "owner": "o"}, **given)
 
 
 def test_a_step_and_a_route_have_the_values_of_the_partition() -> None:
-    steps = [("filter", "partition.repo.owner == 'o'"), ("set", {"id": "partition.repo + id"})]
+    steps = [("filter", "partition.owner == 'o'"), ("set", {"id": "partition.repo + id"})]
     shaping = rows(steps=steps, partition_by="of={partition.repo}/{id}")
     assert [route for route, *_ in shaping.chunks] == ["of=r%2F1/r%2F1a"]
 

@@ -54,7 +54,7 @@ from worker.sources.conditions import Read
 from worker.sources.echo import Positions
 from worker.sources.http_config import HttpConfig
 from worker.sources.rate_limit import limit_words
-from worker.sources.requests import build_request, refuse_unfit_for_secrets
+from worker.sources.requests import build_request
 from worker.sources.unknown_fields import UnknownFields
 from worker.sources.waits import wait_of
 
@@ -130,7 +130,7 @@ class HttpSource:
         self._headed = pages if isinstance(pages, HeadedPages) else None
         self._clock, self._emit, self._meaning = clock, emit, meaning or {}
         self._watch = watch
-        self._auth_of_values, self._in_secrets = auth, config.in_secrets
+        self._auth_of_values = auth
         self._auth = {name: auth(values) for name, values in partitions.items()}
         self._rules = rules_of(config)
         self._redirect_rules = redirect_rules_of(config)
@@ -176,7 +176,6 @@ class HttpSource:
         if partition in self._auth:
             return self._auth[partition]
         values = self._partitions[partition]
-        refuse_unfit_for_secrets(self._in_secrets, values)
         try:
             return self._auth_of_values(values)
         except ConfigError as error:

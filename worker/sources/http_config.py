@@ -450,8 +450,10 @@ class HttpConfig(Model):
     def used_partitions(self) -> set[str]:
         """Names of partitions whose value, or what is carried with it, stands anywhere."""
         texts = (*self._texts(), *self._secret_texts())
-        names = (place.name for _, text in texts for place in partitions_in(text))
-        return {name.partition(".")[0] for name in names}
+        names = {place.name for _, text in texts for place in partitions_in(text)}
+        if self.found is not None and not names.isdisjoint(self.found[1].carry):
+            names.add(self.found[0])
+        return names
 
     @property
     def listed(self) -> dict[str, tuple[str | int, ...]]:
@@ -481,7 +483,8 @@ class HttpConfig(Model):
             return ()
         places = (place for _, text in self._secret_texts() for place in partitions_in(text))
         names = {place.name for place in places}
-        return tuple(name for name in names if name.partition(".")[0] == self.found[0])
+        name, values = self.found
+        return tuple(each for each in (name, *values.carry) if each in names)
 
     @property
     def partition_values(self) -> tuple[str, ...]:
@@ -538,8 +541,13 @@ class HttpConfig(Model):
         for name, values in value.items():
             if not re.fullmatch(r"\w[\w-]*", name):
                 issues.add((name,), "a partition name has letters, digits, _ and - only")
-            elif name in found:
-                continue
+            elif isinstance(values, FoundIn):
+                for number, each in enumerate(values.carry):
+                    if each in value:
+                        issues.add(
+                            (name, "carry", number),
+                            f"{each} is a partition, too, and {{partition.{each}}} is one of both",
+                        )
             elif not values:
                 issues.add((name,), f"{name} has no values, at least one is needed")
             elif len(set(map(str, values))) != len(values):

@@ -32,7 +32,7 @@ class FoundIn(Model):
         None, description="the field of the records, or the column, that has the values"
     )
     carry: tuple[FieldPath, ...] = Field(
-        (), description="other fields of them, as {partition.NAME.FIELD}"
+        (), description="other fields of them, as {partition.FIELD}"
     )
     due: Literal["always", "change"] = Field(
         "always",
@@ -89,4 +89,4 @@ def value_names(partitions: dict[str, Any]) -> Iterator[str]:
     for name, values in partitions.items():
         yield name
         if isinstance(values, FoundIn):
-            yield from (f"{name}.{each}" for each in values.carry)
+            yield from values.carry

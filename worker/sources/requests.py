@@ -5,9 +5,8 @@ The config, the values of the partition, the mark and the position make one requ
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -55,23 +54,6 @@ def build_request(config: HttpConfig, fetch: Fetch, values: Mapping[str, str]) -
         content,
         followed=address.url is not None,
     )
-
-
-_FIT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
-"""What a value that was found may be where it names a secret: no other file or variable."""
-
-
-def refuse_unfit_for_secrets(names: Iterable[str], values: Mapping[str, str]) -> None:
-    """Raises PermanentError for a value that was found under one of these names, and that may name
-    no secret.
-    """
-    for name in names:
-        if not _FIT.fullmatch(values[name]):
-            raise PermanentError(
-                f"{values[name]!r} is the value of {{partition.{name}}}, which stands in a "
-                "reference to a secret",
-                remedy="values that are found name a secret with letters, digits, . _ and - only",
-            )
 
 
 def _filled_header(name: str, text: str, fill: Fill) -> str:

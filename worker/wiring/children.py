@@ -59,7 +59,7 @@ def roster_of(settings: Settings, name: str, news: News) -> RosterSpec | None:
         parent=parent,
         list=FILE if values.file is not None else list_of(str(values.field), values.carry),
         name=found_name,
-        carry=tuple(f"{found_name}.{each}" for each in values.carry),
+        carry=values.carry,
         others=combinations(listed),
         names=tuple(source.partitions),
         by_change=values.due == "change",

@@ -159,7 +159,7 @@ async def http_source(
         pipeline=parts.name,
         partitions=parts.partitions,
         client=client,
-        auth=shared.credentials.of(source),
+        auth=shared.credentials.of(source, found=source.in_secrets),
         pages=parts.pages,
         json_of=parts.config.decode.json_of,
         fetch_writer_schema=await _writer_schemas(shared, parts),

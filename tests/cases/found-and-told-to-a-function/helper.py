@@ -1,3 +1,3 @@
 def told(record, context):
     values = context.partition
-    return {**record, "repo": values["repo"], "owner": values["repo.owner"]}
+    return {**record, "repo": values["repo"], "owner": values["owner"]}
