@@ -232,7 +232,7 @@ async def test_the_json_encoding_of_avro_with_a_reject(tmp_path: Path, kind: str
         (
             {"type": "avro", "encoding": "avro"},
             {},
-            "encoding is a key of type json and ndjson",
+            "encoding is a key of type json, json_stream and ndjson",
         ),
         (
             {"type": "json", "encoding": "avro"},

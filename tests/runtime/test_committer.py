@@ -91,8 +91,11 @@ class Lake:
         self.log = MemoryCommitLog()
         self.records, self.letters = MemoryStore("memory://lake"), MemoryStore("memory://dead")
 
-    def attempt(self, journal: Journal | None = None) -> Attempt:
-        return Attempt(self, journal or Journal())
+    def attempt(
+        self, journal: Journal | None = None, meanwhile: Callable[[], object] = bool
+    ) -> Attempt:
+        """`meanwhile` happens between the claim and recovery."""
+        return Attempt(self, journal or Journal(), meanwhile)
 
     def published(self) -> list[str]:
         """The lines that a reader of both outputs sees."""
@@ -118,10 +121,11 @@ def copy_of(log: MemoryCommitLog) -> MemoryCommitLog:
 class Attempt:
     """What an attempt does, up to where it is killed."""
 
-    def __init__(self, lake: Lake, journal: Journal) -> None:
+    def __init__(self, lake: Lake, journal: Journal, meanwhile: Callable[[], object]) -> None:
         log = journal.watched("log", lake.log)
         log.load("p", {})
         claimed = log.claim("p", ["a"], owner=token_hex(8))
+        meanwhile()
         self.sinks = tuple(
             journal.watched(kind, MemorySink(store, claimed.chain, kind=kind))
             for kind, store in ((RECORDS, lake.records), (DEAD_LETTERS, lake.letters))
@@ -388,6 +392,14 @@ def test_a_state_that_is_older_than_its_output_is_refused() -> None:
     with pytest.raises(StateOlder, match="commit 2 of pipeline p, the state ends at 1") as caught:
         lake.attempt()
     assert "worker state rebuild" in caught.value.remedy
+    assert lake.published() == ["x", "y"]
+
+
+def test_an_owner_that_was_displaced_before_it_looked_at_the_output_is_over() -> None:
+    lake = Lake()
+    lake.attempt().commit("x")
+    with pytest.raises(Fenced):
+        lake.attempt(meanwhile=lambda: lake.attempt().commit("y"))
     assert lake.published() == ["x", "y"]
 
 

@@ -217,7 +217,10 @@ def _of_other_type(annotation: Any, raw: Any, key: str | int) -> str:
     """The types of component that have a key, where this one has not."""
     chosen = chosen_of(annotation)
     others = [] if chosen is None else chosen.others_with(str(key), raw)
-    return f"{key} is a key of type {' and '.join(others)}" if others else ""
+    if not others:
+        return ""
+    names = " and ".join(each for each in (", ".join(others[:-1]), others[-1]) if each)
+    return f"{key} is a key of type {names}"
 
 
 def _missing_key(finding: _Finding) -> Problem:

@@ -474,6 +474,14 @@ class Fenced(WorkerError):
     exit = Exit.BUSY
     code = "fenced"
 
+    @classmethod
+    def of(cls, pipeline: str) -> Fenced:
+        """As the commit log says it."""
+        return cls(
+            f"another owner goes on with pipeline {pipeline}",
+            remedy="see that only one instance runs over this state",
+        )
+
 
 class StateBusy(WorkerError):
     """Another instance holds the state.

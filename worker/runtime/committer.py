@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from worker.core.digest import commit_record, proof_of, sealed
-from worker.core.errors import Unproven
+from worker.core.errors import Fenced, StateOlder, Unproven
 from worker.core.instants import rfc3339_millis
 from worker.core.matching import is_leftover, is_of, refuse_other_age
 from worker.core.model import (
@@ -69,7 +69,7 @@ class Committer:
 
         First, once per attempt. Returns the nonces of owners that this state never had and that
         left something in staging. Raises ConfigError, StateError and Unproven for an output that is
-        not the one of this state, PublishConflict, SinkUnavailable, DurabilityLost.
+        not the one of this state, Fenced, PublishConflict, SinkUnavailable, DurabilityLost.
         """
         roots = {
             sink.kind: sink.prepare(self._chain.accepted_lineages) for sink in self._outputs.sinks
@@ -98,7 +98,19 @@ class Committer:
         if is_leftover(seq, newest, commits.proven(newest) if newest > seq else None):
             commits.drop(newest)
             newest = seq
-        refuse_other_age(self._chain.pipeline, self._chain.last, newest, self._record)
+        try:
+            refuse_other_age(self._chain.pipeline, self._chain.last, newest, self._record)
+        except StateOlder:
+            self._refuse_displaced()
+            raise
+
+    def _refuse_displaced(self) -> None:
+        """Raises Fenced where another owner has begun since this one did, and may have committed
+        what the output has and this owner has not read.
+        """
+        for chain in self._log.chains(self._chain.pipeline):
+            if chain.shard == self._chain.shard and chain.epoch != self._chain.epoch:
+                raise Fenced.of(self._chain.pipeline) from None
 
     def _record(self, seq: int) -> bytes | None:
         record = self._outputs.commits.proven(seq)

@@ -225,7 +225,7 @@ class SqliteCommitLog:
         with self._file.transaction() as db:
             before = self._chain_state(pipeline, shard)
             if held not in (None, before.epoch):
-                raise _fenced(pipeline)
+                raise Fenced.of(pipeline)
             epoch = _next_epoch(db)
             db.execute(f"UPDATE chains SET epoch = ? WHERE {OF_CHAIN}", (epoch, pipeline, shard))
             if before.owners[-1:] != (owner,):
@@ -244,7 +244,7 @@ class SqliteCommitLog:
                 f"SELECT 1 FROM chains WHERE {OF_CHAIN} AND epoch = ?", (pipeline, shard, epoch)
             ).fetchone()
             if owns is None:
-                raise _fenced(pipeline)
+                raise Fenced.of(pipeline)
             _take(db, pipeline, partitions, shard)
             return {name: self._claimed(pipeline, name) for name in partitions}
 
@@ -299,13 +299,13 @@ class SqliteCommitLog:
         try:
             with self._file.transaction() as db:
                 if not _move_chain(db, row):
-                    raise _fenced(row.pipeline)
+                    raise Fenced.of(row.pipeline)
                 moved = [
                     self._advance(db, row, end, progress)
                     for end, progress in zip(row.ends, commit.progress, strict=True)
                 ]
                 if not all(moved):
-                    raise _fenced(row.pipeline)
+                    raise Fenced.of(row.pipeline)
                 self._insert(db, commit)
         except (StateError, SinkUnavailable):
             if not self._is_committed(row.id):
@@ -681,13 +681,6 @@ def _move_chain(db: sqlite3.Connection, row: CommitRow) -> bool:
         ),
     ).rowcount
     return moved == 1
-
-
-def _fenced(pipeline: str) -> Fenced:
-    return Fenced(
-        f"another owner goes on with pipeline {pipeline}",
-        remedy="see that only one instance runs over this state",
-    )
 
 
 def _put_back(
