@@ -86,6 +86,41 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     ),
     "a key twice": (RIGHT + "state: {path: other}\n", "yaml", 8, "state", ("twice", "line 2")),
     "a Python tag": (RIGHT + "name: !!python/object:os.system {}\n", "yaml", 8, "name", ("tag",)),
+    "a start in the year 9999": (
+        source("schedule: {cron: '0 0 1 1 *', not_before: 9999-12-31}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.schedule.not_before",
+        ("no pass would start before the year 9999", "2999"),
+    ),
+    "a limit of no requests in a list": (
+        source("rate_limit: [{requests: 0, per: 1s}]"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.rate_limit[0].requests",
+        ("at least 0.001",),
+    ),
+    "an empty list of limits": (
+        source("rate_limit: []"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.rate_limit",
+        ("is empty",),
+    ),
+    "values that are found nowhere": (
+        source("partitions: {x: {field: id}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.partitions.x.pipeline",
+        ("either pipeline or file",),
+    ),
+    "a body and a form without POST": (
+        source("body: {c: d}, form: {a: b}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.form",
+        ("both given, and a request has one body",),
+    ),
     "an own tag": (RIGHT + "name: !include other.yaml\n", "yaml", 8, "name", ("tag",)),
     "binary": (RIGHT + "name: !!binary aGVsbG8=\n", "yaml", 8, "name", ("tag",)),
     "a list as key": (RIGHT + "? [a]\n: 1\n", "yaml", 8, "(root)", ("key is text",)),
@@ -1195,7 +1230,7 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
 
 
 # not built either; not there either
-TWICE_WRONG = {"a key without certificate"}
+TWICE_WRONG = {"a key without certificate", "a body and a form without POST"}
 
 
 def test_all_that_does_not_compile_is_said_at_once(check: Check) -> None:

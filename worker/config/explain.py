@@ -62,8 +62,16 @@ def _validated(model: type[BaseModel], values: Any) -> tuple[BaseModel | None, G
     except ValidationError as error:
         groups: dict[Path_, list[Any]] = {}
         for each in error.errors(include_url=False):
-            groups.setdefault(_config_path(each, values), []).append(each)
+            path = _config_path(each, values)
+            if not _counts_the_right_ones(each, _reach(values, path)):
+                groups.setdefault(path, []).append(each)
         return None, groups
+
+
+def _counts_the_right_ones(error: Any, value: Any) -> bool:
+    """Whether a list is too short only because pydantic does not count its wrong items."""
+    least = error.get("ctx", {}).get("min_length", 0)
+    return error["type"] == "too_short" and isinstance(value, list) and len(value) >= least
 
 
 def _caused(path: Path_, errors: Sequence[Any], gone: Iterable[Path_]) -> bool:

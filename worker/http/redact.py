@@ -39,7 +39,9 @@ def credentials_in(headers: Mapping[str, str], params: Mapping[str, str]) -> set
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` with every secret replaced, also where it is percent-encoded or escaped as in JSON."""
+    """`text` with every secret replaced, also where it is encoded as in a URL or a form, or escaped
+    as in JSON.
+    """
     for secret in sorted(secrets, key=len, reverse=True):
         text = re.sub(pattern_of(secret), REDACTED, text)
     return text
@@ -57,22 +59,23 @@ def echoes(texts: Iterable[str], secrets: Iterable[str]) -> bool:
     milliseconds: too long for each page of a source whose partitions have credentials of their own.
     """
     written = {way for secret in secrets for way in (secret, _taken(secret))}
-    wanted = written.union(map(_decoded, written))
+    wanted = set(map(_spaced, written.union(map(_decoded, written))))
     for text in texts:
-        plain = _decoded(text)
+        plain, spaced = _spaced(_decoded(text)), _spaced(text)
         for each in wanted:
-            if each in text or each in plain:
+            if each in spaced or each in plain:
                 return True
     return False
 
 
 def url_stripper(params: tuple[str, ...]) -> Callable[[str], str]:
-    """A function that takes the named query parameters and any user info out of a URL.
+    """A function that takes the named query parameters, however their names are written, and any
+    user info out of a URL.
 
     The rest of the URL stays as it is written.
     """
     userinfo = re.compile(r"(?<=//)[^/?#@]*@")
-    names = "|".join(map(re.escape, params))
+    names = "|".join(map(pattern_of, params))
     secrets = re.compile(rf"(?<=[?&])(?:{names})=[^&#]*&?") if params else None
 
     def strip(url: str) -> str:
@@ -93,6 +96,11 @@ def _decoded(text: str) -> str:
     return text
 
 
+def _spaced(text: str) -> str:
+    """`text` with `+` as forms write a space: what is one or the other is taken for the same."""
+    return text.replace("+", " ")
+
+
 def _unescaped(match: re.Match[str]) -> str:
     r"""The characters of `\uXXXX` escapes (RFC 8259, 7); nothing for any other backslash."""
     units = (match[1] or "").lower().replace("\\u", "")
@@ -109,6 +117,8 @@ def _forms(char: str) -> str:
     percent = "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
     taken = _taken(char)
     ways = {re.escape(way) for way in (char, "\\" + char, taken, json.dumps(char)[1:-1])}
+    if char == " ":
+        ways.add(re.escape("+"))  # as forms write it, and queries of links
     hex_ways = {
         re.escape(way)
         for way in (

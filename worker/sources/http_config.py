@@ -613,7 +613,7 @@ class HttpConfig(Model):
             key for key, is_there in zip(("body", "form", "text"), there, strict=True) if is_there
         ]
         for key in given:
-            if self.method == "GET":
+            if key == given[0] and self.method == "GET":
                 issues.add((key,), f"a {key} needs method: POST", "method")
             if key != given[0]:
                 issues.add(

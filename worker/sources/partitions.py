@@ -52,7 +52,12 @@ class FoundIn(Model):
     def _one_place(self) -> FoundIn:
         issues = Issues()
         if (self.pipeline is None) == (self.file is None):
-            issues.add((), "values are found in one place: give either pipeline or file")
+            issues.add(
+                ("pipeline",) if self.pipeline is None else ("file",),
+                "values are found in one place: give either pipeline or file",
+                "pipeline",
+                "file",
+            )
         if self.field is None and (self.pipeline is not None or not self._is_lines):
             issues.add(("field",), "field is missing: it names where the values stand")
         if self.file is not None and self._is_lines:

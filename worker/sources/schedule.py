@@ -17,6 +17,8 @@ from worker.paging.schedule import Schedule as Plan
 
 BETWEEN_PATTERN: Final = r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$"
 DAY_MINUTES: Final = 24 * 60
+LAST_YEAR: Final = 2999
+"""A schedule of years is still far from the end of what a date can say."""
 
 
 def _cron(value: str) -> str:
@@ -43,13 +45,19 @@ def _between(value: str) -> str:
 
 def _moment(value: str) -> str:
     try:
-        datetime.fromisoformat(value)
+        at = datetime.fromisoformat(value)
     except ValueError as error:
         raise unfit(
             "this is no date and no time",
             allowed="2026-01-01, 2026-01-01T06:00 (in `zone`) and 2026-01-01T06:00:00Z are allowed",
             remedy="write it in one of these forms",
         ) from error
+    if at.year > LAST_YEAR:
+        raise unfit(
+            f"no pass would start before the year {at.year}",
+            allowed=f"years up to {LAST_YEAR} are allowed",
+            remedy="use enabled: false for a pipeline that does not run",
+        )
     return value
 
 
