@@ -22,8 +22,9 @@ from worker.sources.http_config import HttpConfig
 ECHO_CHARS: Final = 8
 """Shorter secrets are not looked for, because they occur in any token by chance."""
 ECHO_REMEDY: Final = (
-    "it would be kept in the state; a credential that is a query parameter of links is given as "
-    "auth: {type: api_key, in: query, name: ...}, one that stands in their path with in: path"
+    "it would be kept in the state; a link may repeat it only as the query parameter, or in the "
+    "path, where the config sends it: as a secret of params, or with auth: {type: api_key, in: "
+    "query, name: ...} or in: path"
 )
 
 
@@ -57,22 +58,27 @@ class Positions:
     def refuse_echo(self, facts: Facts, headers: Mapping[str, str], secrets: Iterable[str]) -> None:
         """Raises PermanentError for a page whose positions hold a secret of its request."""
         sent = [secret for secret in secrets if len(secret) >= ECHO_CHARS]
-        if sent and echoes(self._texts(facts, headers), sent):
-            raise PermanentError(
-                "the source puts the credential of the request into its page token or next link",
-                remedy=ECHO_REMEDY,
-            )
+        if not sent or not echoes((text for _, text in self._texts(facts, headers)), sent):
+            return
+        where = next(at for at, text in self._texts(facts, headers) if echoes([text], sent))
+        raise PermanentError(
+            "the source puts the credential of the request into its page token or next link: "
+            f"{where}",
+            remedy=ECHO_REMEDY,
+        )
 
-    def _texts(self, facts: Facts, headers: Mapping[str, str]) -> Iterator[str]:
-        """The texts of a page that may become a position; of a link what is stored of it."""
+    def _texts(self, facts: Facts, headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """(where, text) of all of a page that may become a position; of a link what is stored of
+        it.
+        """
         for name in self.headers:
             if name in headers:
-                yield self._stored(headers[name], name == self._link_header)
+                yield f"header {name}", self._stored(headers[name], name == self._link_header)
         for path, value in (*facts.body.items(), *facts.last.items()):
             if isinstance(value, str):
-                yield self._stored(value, path == self._link_path)
+                yield path, self._stored(value, path == self._link_path)
             elif isinstance(value, list | dict):
-                yield msgspec.json.encode(value).decode()
+                yield path, msgspec.json.encode(value).decode()
 
     def _stored(self, text: str, is_link: bool) -> str:
         return self._strip(text) if is_link else text
