@@ -6,26 +6,14 @@ from pathlib import Path
 
 import found
 import pytest
+from every_call import killed_at_each
 
 
 @pytest.mark.fault(1, 2, 3, by="SIGKILL at each step while partitions are found in records")
 @pytest.mark.chaos
 async def test_killed_at_any_call_what_was_found_is_exact(tmp_path: Path) -> None:
-    (tmp_path / "count").mkdir()
-    points = [
-        (kind, number)
-        for kind, most in (await found.counts(tmp_path / "count")).items()
-        if kind in found.KINDS
-        for number in range(1, most + 1)
-    ]
-    violations = []
-    for seed, (kind, number) in enumerate(points):
-        directory = tmp_path / f"{kind}-{number}"
-        directory.mkdir()
-        if wrong := await found.point(directory, kind, number, seed=seed):
-            violations.append(f"{kind} {number} (seed {seed}): {wrong}")
-    print(f"{len(points)} kill points, {len(violations)} violations")
-    assert len(points) >= 50
+    points, violations = await killed_at_each(tmp_path, found.counts, found.point, found.KINDS)
+    assert points >= 50
     assert not violations
 
 

@@ -6,25 +6,15 @@ from pathlib import Path
 
 import pytest
 import rotation
+from every_call import killed_at_each
 
 
 @pytest.mark.chaos
 async def test_killed_at_any_call_no_refresh_token_is_lost(tmp_path: Path) -> None:
-    (tmp_path / "count").mkdir()
-    points = [
-        (kind, number)
-        for kind, most in (await rotation.counts(tmp_path / "count")).items()
-        if kind in rotation.KINDS
-        for number in range(1, most + 1)
-    ]
-    violations = []
-    for seed, (kind, number) in enumerate(points):
-        directory = tmp_path / f"{kind}-{number}"
-        directory.mkdir()
-        if found := await rotation.point(directory, kind, number, seed=seed):
-            violations.append(f"{kind} {number} (seed {seed}): {found}")
-    print(f"{len(points)} kill points, {len(violations)} violations")
-    assert len(points) >= 100
+    points, violations = await killed_at_each(
+        tmp_path, rotation.counts, rotation.point, rotation.KINDS
+    )
+    assert points >= 100
     assert not violations
 
 

@@ -6,12 +6,14 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import kit
 import pytest
 import sweep
+from every_call import killed_at_each
 
 from worker.core.errors import Exit
 from worker.testing.replica import Replica
@@ -28,20 +30,10 @@ from worker.testing.replica import Replica
 async def test_killed_at_any_call_and_again_in_recovery_nothing_is_lost_or_doubled(
     tmp_path: Path, windows: bool
 ) -> None:
-    (tmp_path / "count").mkdir()
-    points = [
-        (kind, number)
-        for kind, most in (await sweep.counts(tmp_path / "count", windows=windows)).items()
-        for number in range(1, most + 1)
-    ]
-    violations = []
-    for seed, (kind, number) in enumerate(points):
-        directory = tmp_path / f"{kind}-{number}"
-        directory.mkdir()
-        if found := await sweep.point(directory, kind, number, seed=seed, windows=windows):
-            violations.append(f"{kind} {number} (seed {seed}): {found}")
-    print(f"{len(points)} kill points, {len(violations)} violations")
-    assert len(points) >= 150
+    points, violations = await killed_at_each(
+        tmp_path, partial(sweep.counts, windows=windows), partial(sweep.point, windows=windows)
+    )
+    assert points >= 150
     assert not violations
 
 
