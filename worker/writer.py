@@ -300,16 +300,19 @@ class Writer:
         if self._staged.filled:
             records = part.ledger.sent + part.ledger.dead_lettered
             self._roll.add(records, self._clock.monotonic())
-        if part.progress is None:
-            return
-        self._pass_no[part.partition] = part.progress.cursor.pass_no
+        if part.progress is not None:
+            await self._page_staged(part, part.progress)
+
+    async def _page_staged(self, part: Shaped, progress: Progress) -> None:
+        """The last part of a page is staged."""
+        self._pass_no[part.partition] = progress.cursor.pass_no
         if part.pass_over and part.group is not None and self._staged.filled and not self._finds:
             await self._io(self._records.leave, min(self._pass_no.values()))
         self._backlog.staged()
         if not (self._staged.filled or self._staged.ended):
             self._settle()
         if part.pass_over and part.partition not in self._staged.filled:
-            self._rests(part.partition, part.progress.cursor)
+            self._rests(part.partition, progress.cursor)
         if self._residents is not None:  # last: it may be let go of
             self._residents.staged(part.partition, waits=part.partition in self._staged.steps)
 

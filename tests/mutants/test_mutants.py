@@ -504,15 +504,15 @@ MUTANTS = [
     Mutant(
         "whose record has not changed is not asked again",
         "runtime/roster.py",
-        "if not there or (self.spec.by_change and not changed):",
-        "if not there:",
+        "            return child.digest != cursor.asked_for\n",
+        "            return True\n",
         "runtime/test_roster.py",
     ),
     Mutant(
         "who has vanished ends its pass",
         "runtime/roster.py",
-        "        if not midway:\n",
-        "        if True:\n",
+        "        if cursor.position is not None:\n",
+        "        if False:\n",
         "runtime/test_roster.py",
     ),
     Mutant(

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,6 +110,21 @@ def _also_in_first(merged: Merged, document: Document, key: str) -> str:
     return f"; {', '.join(map(str, twice))} stands in {at.file}:{at.line} too"
 
 
+def _with_files(source: Any, file: Callable[[Any], Any]) -> Any:
+    """A source whose partitions are found in files, at their places."""
+    if not isinstance(source, dict) or not isinstance(source.get("partitions"), dict):
+        return source
+    placed = {
+        name: {**each, "file": file(each["file"])} if _is_in_file(each) else each
+        for name, each in source["partitions"].items()
+    }
+    return {**source, "partitions": placed}
+
+
+def _is_in_file(values: Any) -> bool:
+    return isinstance(values, dict) and "file" in values
+
+
 def _placed(pipeline: Any, document: Document) -> Any:
     """Schemas are relative to the file that names them."""
     if not isinstance(pipeline, dict):
@@ -132,14 +147,8 @@ def _placed(pipeline: Any, document: Document) -> Any:
         return placed
 
     placed = {key: schema(value) if key in SCHEMAS else value for key, value in pipeline.items()}
-    source = placed.get("source")
-    if isinstance(source, dict) and isinstance(partitions := source.get("partitions"), dict):
-        found = {
-            name: {**each, "file": file(each["file"])}
-            for name, each in partitions.items()
-            if isinstance(each, dict) and "file" in each
-        }
-        placed["source"] = {**source, "partitions": {**partitions, **found}}
+    if (source := placed.get("source")) is not None:
+        placed["source"] = _with_files(source, file)
     decode = placed.get("decode")
     if isinstance(decode, dict) and "writer_schema" in decode:
         files = decode["writer_schema"]

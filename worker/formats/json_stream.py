@@ -9,14 +9,12 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from worker.core.errors import BadBody
-from worker.core.model import Decoded
-from worker.core.ports import SLICE_RECORDS, Plan, Steps
+from worker.core.ports import SLICE_RECORDS, Steps
 from worker.formats.component import DecodeDeps
-from worker.formats.json_encoding import JsonDecode, begin_of_json
+from worker.formats.json_encoding import JsonDecode
 from worker.formats.json_split import split_values
-from worker.formats.json_values import JsonValues, is_json
-from worker.formats.records import Batch, PageSpec
-from worker.formats.weight import JsonWeight
+from worker.formats.json_values import ValuePages, is_json
+from worker.formats.records import Batch
 
 SEPARATOR: Final = b"\x1e"
 """It stands in no JSON text: there it is written as \\u001e."""
@@ -34,45 +32,20 @@ def pages(config: Decode, deps: DecodeDeps) -> JsonStreamPages:
     return JsonStreamPages(deps.spec, deps.plan, prefix=config.prefix)
 
 
-class JsonStreamPages:
-    """Decodes the pages of one pipeline (the `Pages` port).
+class JsonStreamPages(ValuePages):
+    """Decodes the pages of one pipeline: JSON values one behind the other."""
 
-    A value that is not JSON is one reject, if it is clear where it ends.
+    where = "a value"
 
-    Args:
-        prefix: what may stand before the first value; empty for nothing.
-    """
-
-    def __init__(self, spec: PageSpec, plan: Plan, *, prefix: bytes = b"") -> None:
-        self._prefix = prefix
-        self._values = JsonValues(spec, plan, "a value")
-        self._weight = JsonWeight(plan.record_type)
-
-    def weigh(self, body: Any) -> int:
-        """Bytes that the body and the decoded page will take together."""
-        return self._weight(body)
-
-    def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
-        """Decodes one page; an empty body is an empty page.
-
-        Raises BadBody for a body that was cut or that is no JSON, and RecordsMissing for a value
-        without records at the path.
-        """
-        start = begin_of_json(body, self._prefix)
+    def _add(self, batch: Batch, body: Any, start: int) -> Steps[None]:
         if (first := body.find(SEPARATOR, start)) >= 0 and not body[start:first].strip():
             places = yield from _separated(body, first)
         else:
             places = yield from split_values(body, start)
         _refuse_cut(body, places)
-        batch = Batch()
         for run in _runs(places):
             yield from self._values.add(batch, [bytes(body[at:end]) for at, end in run])
             yield
-        self._values.refuse_none(batch)
-        decoded = self._values.complete(batch)
-        facts = decoded.facts
-        facts.size_bytes, facts.url, facts.received_us = len(body), url, received_us
-        return decoded
 
 
 def _separated(body: Any, start: int) -> Steps[Sequence[int]]:

@@ -6,8 +6,9 @@ reject.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -18,14 +19,56 @@ from worker.core.model import MISSING, Decoded, FieldError
 from worker.core.ports import Plan, Steps
 from worker.formats.envelope import build_whole
 from worker.formats.json_depth import nesting
+from worker.formats.json_encoding import begin_of_json
 from worker.formats.records import Batch, PageSpec, RecordDecoder
 from worker.formats.shaped_values import ShapedValues
+from worker.formats.weight import JsonWeight
 from worker.schema.no_json import no_json_values
 from worker.schema.values import encode_number, parse_number
 
 _WRITTEN: Final = msgspec.json.Decoder(float_hook=parse_number)
 _RAWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _REMEDY: Final = "correct source.records, or set records_missing: empty"
+
+
+class ValuePages(ABC):
+    """Base of the pages of one pipeline (the `Pages` port) whose bodies have several values.
+
+    A value that is no JSON is one reject, if it is clear where it ends.
+
+    Args:
+        prefix: what may stand before the first value; empty for nothing.
+    """
+
+    where: ClassVar[str]
+    """A value, in words: `a line`."""
+
+    def __init__(self, spec: PageSpec, plan: Plan, *, prefix: bytes = b"") -> None:
+        self._prefix = prefix
+        self._values = JsonValues(spec, plan, self.where)
+        self._weight = JsonWeight(plan.record_type)
+
+    def weigh(self, body: Any) -> int:
+        """Bytes that the body and the decoded page will take together."""
+        return self._weight(body)
+
+    def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
+        """Decodes one page, slice by slice; an empty body is an empty page.
+
+        Raises BadBody where no value is JSON, or when the body was cut, and RecordsMissing for a
+        value without records at the path.
+        """
+        batch = Batch()
+        yield from self._add(batch, body, begin_of_json(body, self._prefix))
+        self._values.refuse_none(batch)
+        decoded = self._values.complete(batch)
+        facts = decoded.facts
+        facts.size_bytes, facts.url, facts.received_us = len(body), url, received_us
+        return decoded
+
+    @abstractmethod
+    def _add(self, batch: Batch, body: Any, start: int) -> Steps[None]:
+        """Adds the values of a body, which begin at `start`. Raises BadBody and RecordsMissing."""
 
 
 class JsonValues:

@@ -11,14 +11,12 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from worker.core.errors import BadBody
-from worker.core.model import Decoded
-from worker.core.ports import Plan, Steps
+from worker.core.ports import Steps
 from worker.formats.component import DecodeDeps
-from worker.formats.json_encoding import JsonDecode, begin_of_json
+from worker.formats.json_encoding import JsonDecode
 from worker.formats.json_rows import JsonRows
-from worker.formats.json_values import JsonValues, is_json
-from worker.formats.records import Batch, PageSpec
-from worker.formats.weight import JsonWeight
+from worker.formats.json_values import ValuePages, is_json
+from worker.formats.records import Batch
 from worker.schema import Schema
 from worker.schema.errors import CorruptContainer
 
@@ -38,44 +36,19 @@ def pages(config: Decode, deps: DecodeDeps) -> NdjsonPages:
     return NdjsonPages(deps.spec, deps.plan, prefix=config.prefix)
 
 
-class NdjsonPages:
-    """Decodes the pages of one pipeline (the `Pages` port): one JSON value per line.
+class NdjsonPages(ValuePages):
+    """Decodes the pages of one pipeline: one JSON value per line."""
 
-    A line that is not JSON is one reject.
+    where = "a line"
 
-    Args:
-        prefix: what may stand before the first line; empty for nothing.
-    """
-
-    def __init__(self, spec: PageSpec, plan: Plan, *, prefix: bytes = b"") -> None:
-        self._prefix = prefix
-        self._values = JsonValues(spec, plan, "a line")
-        self._weight = JsonWeight(plan.record_type)
-
-    def weigh(self, body: Any) -> int:
-        """Bytes that the body and the decoded page will take together."""
-        return self._weight(body)
-
-    def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
-        """Decodes one page, slice by slice; an empty body is an empty page.
-
-        Raises BadBody when no line is JSON, or when the body was cut, and RecordsMissing for a
-        line without records at the path.
-        """
-        start = begin_of_json(body, self._prefix)
+    def _add(self, batch: Batch, body: Any, start: int) -> Steps[None]:
         _refuse_cut(body, start)
-        batch = Batch()
         while start < len(body):
             end = _line_end(body, start + SLICE_BYTES)
             lines = [line for line in bytes(body[start:end]).splitlines() if line.strip()]
             yield from self._values.add(batch, lines)
             start = end
             yield
-        self._values.refuse_none(batch)
-        decoded = self._values.complete(batch)
-        facts = decoded.facts
-        facts.size_bytes, facts.url, facts.received_us = len(body), url, received_us
-        return decoded
 
 
 def _refuse_cut(body: Any, start: int) -> None:

@@ -80,18 +80,13 @@ class XmlPages:
 
     def __init__(self, spec: PageSpec, plan: CompiledPlan) -> None:
         shape = spec.shape
-        keys = plain_keys(spec.records or "") or ()
-        each = plain_keys(shape.each) or () if shape.each else ()
-        of_elements = bool(each) or not shape.each
-        # what is made of other values than elements that follow each other is left as it is
-        fits = of_elements and not (shape.zip or shape.map_key or shape.parse or shape.names)
-        self._keys, self._each = (keys, each) if fits and keys else ((), ())
+        self._keys, self._each = _elements_of(spec)
         self._stay, self._whole = not shape.plain, spec.records == "@" and shape.plain
         self._shape: Shape = shape_of(plan.incoming)
         # an array of one element looks like that element
         shape = shape if shape.plain else replace(shape, alone=True, hollow=True)
         self._json = json_pages(replace(spec, shape=shape), plan)
-        self._weight = XmlWeight(plan.record_type if keys and shape.plain else Any)
+        self._weight = XmlWeight(plan.record_type if self._keys and shape.plain else Any)
 
     def weigh(self, body: Any) -> int:
         """Bytes that the body and the decoded page will take together."""
@@ -119,3 +114,15 @@ class XmlPages:
                 replace(each, line=reader.lines[each.index]) for each in decoded.rejects
             ]
         return decoded
+
+
+def _elements_of(spec: PageSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The keys that lead to the elements that are items, and from there to those that are records;
+    none where values are made of something else than elements that follow each other.
+    """
+    shape = spec.shape
+    keys = plain_keys(spec.records or "") or ()
+    each = (plain_keys(shape.each) or ()) if shape.each else ()
+    if shape.zip or shape.map_key or shape.parse or shape.names or (shape.each and not each):
+        return (), ()
+    return (keys, each) if keys else ((), ())

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from importlib.util import find_spec
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from worker.core.errors import BadBody
 
@@ -106,11 +106,23 @@ class Layer:
             raise BadBody("the compressed body ends too early")
 
 
-class _Zlib:
-    """gzip (RFC 1952), zlib (RFC 1950) or deflate (RFC 1951), as `wbits` says."""
+class _Ended(Protocol):
+    """What the decompressors of the standard library have in common."""
 
-    def __init__(self, wbits: int) -> None:
-        self._stream = zlib.decompressobj(wbits=wbits)
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+
+
+S = TypeVar("S", bound=_Ended)
+
+
+class _Whole(Generic[S]):
+    """Base of the streams that give all that they have at once, and know their end."""
+
+    def __init__(self, stream: S) -> None:
+        self._stream = stream
 
     @property
     def ended(self) -> bool:
@@ -119,6 +131,16 @@ class _Zlib:
     @property
     def rest(self) -> bytes:
         return self._stream.unused_data
+
+    def finish(self) -> Iterator[bytes]:
+        return iter(())
+
+
+class _Zlib(_Whole["zlib._Decompress"]):
+    """gzip (RFC 1952), zlib (RFC 1950) or deflate (RFC 1951), as `wbits` says."""
+
+    def __init__(self, wbits: int) -> None:
+        super().__init__(zlib.decompressobj(wbits=wbits))
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         stream = self._stream
@@ -130,9 +152,6 @@ class _Zlib:
                 return
             yield out
 
-    def finish(self) -> Iterator[bytes]:
-        return iter(())
-
 
 def _inflated(stream: zlib._Decompress, data: bytes) -> bytes:
     try:
@@ -141,31 +160,16 @@ def _inflated(stream: zlib._Decompress, data: bytes) -> bytes:
         raise BadBody(f"the compressed body is damaged: {error}") from error
 
 
-class _Decompressor(Protocol):
+class _Decompressor(_Ended, Protocol):
     """What bz2 and zstd have in common."""
 
     @property
-    def eof(self) -> bool: ...
-    @property
     def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
     def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
 
-class _Bounded:
+class _Bounded(_Whole[_Decompressor]):
     """A stream of bzip2 or zstd."""
-
-    def __init__(self, stream: _Decompressor) -> None:
-        self._stream = stream
-
-    @property
-    def ended(self) -> bool:
-        return self._stream.eof
-
-    @property
-    def rest(self) -> bytes:
-        return self._stream.unused_data
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         stream = self._stream
@@ -178,9 +182,6 @@ class _Bounded:
             return self._stream.decompress(data, PIECE_BYTES)
         except (OSError, ValueError, zstd.ZstdError) as error:
             raise BadBody(f"the compressed body is damaged: {error}") from error
-
-    def finish(self) -> Iterator[bytes]:
-        return iter(())
 
 
 class _Brotli:

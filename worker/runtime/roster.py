@@ -251,19 +251,23 @@ class Roster:
 
     def _is_due(self, candidate: Candidate, cursor: Cursor, due: Due) -> bool:
         """Whether a partition is to be served now; otherwise it rests, if it will be later."""
-        child, midway = candidate.child, cursor.position is not None
-        there = child.in_last if self.spec.may_vanish else child.there
-        if not midway:
-            changed = self.spec.by_change and child.digest != cursor.asked_for
-            if not there or (self.spec.by_change and not changed):
-                return False
-            if cursor.complete and not changed and self._paging.schedule is None:
-                return False
+        if not self._has_a_pass(candidate.child, cursor):
+            return False
         until = None if candidate.woken else self._until(cursor, due)
         if until is None or until <= self._clock.monotonic():
             return True
-        heapq.heappush(self._sleepers, (until, child.value, candidate.other))
+        heapq.heappush(self._sleepers, (until, candidate.child.value, candidate.other))
         return False
+
+    def _has_a_pass(self, child: Child, cursor: Cursor) -> bool:
+        """Whether a pass goes on, or another one will begin."""
+        if cursor.position is not None:
+            return True
+        if not (child.in_last if self.spec.may_vanish else child.there):
+            return False
+        if self.spec.by_change:
+            return child.digest != cursor.asked_for
+        return not cursor.complete or self._paging.schedule is not None
 
     def _until(self, cursor: Cursor, due: Due) -> float | None:
         """The monotonic second before which it is not served; None: it may be at once."""

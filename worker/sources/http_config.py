@@ -518,18 +518,20 @@ class HttpConfig(Model):
         """The paths of bodies that its keys read, besides those of its pagination."""
         total, incremental, stop = self.pagination.total, self.incremental, self.stop.when
         token = incremental.from_ if incremental is not None else None
-        pages = PAGES.union(*(rule.statuses for rule in self.responses if rule.do == "page"))
         return (
             *(total.body_paths if total is not None else ()),
             *((stop.path,) if stop is not None else ()),
-            *(
-                rule.when.path
-                for rule in self.responses
-                if rule.when is not None and not pages.isdisjoint(rule.statuses)
-            ),
+            *self._paths_of_rules(),
             *(token.body_paths if token is not None else ()),
             *(path for limit in self.rate_limit or () for path in limit.body_paths),
         )
+
+    def _paths_of_rules(self) -> Iterator[str]:
+        """The paths that rules read in bodies that may be pages."""
+        pages = PAGES.union(*(rule.statuses for rule in self.responses if rule.do == "page"))
+        for rule in self.responses:
+            if rule.when is not None and not pages.isdisjoint(rule.statuses):
+                yield rule.when.path
 
     @field_validator("partitions")
     @classmethod
@@ -542,16 +544,14 @@ class HttpConfig(Model):
             if not re.fullmatch(r"\w[\w-]*", name):
                 issues.add((name,), "a partition name has letters, digits, _ and - only")
             elif isinstance(values, FoundIn):
-                for number, each in enumerate(values.carry):
-                    if each in value:
-                        issues.add(
-                            (name, "carry", number),
-                            f"{each} is a partition, too, and {{partition.{each}}} is one of both",
-                        )
-            elif not values:
-                issues.add((name,), f"{name} has no values, at least one is needed")
-            elif len(set(map(str, values))) != len(values):
-                issues.add((name,), f"{name} has a value twice, partitions are distinct")
+                for number in values.carried_as(value):
+                    issues.add(
+                        (name, "carry", number),
+                        f"{values.carry[number]} is a partition, too, and "
+                        f"{{partition.{values.carry[number]}}} is one of both",
+                    )
+            elif flaw := _flaw_of(values):
+                issues.add((name,), f"{name} has {flaw}")
         listed_values = (values for name, values in value.items() if name not in found)
         if (count := math.prod(map(len, listed_values))) > MAX_PARTITIONS:
             issues.add(
@@ -826,3 +826,12 @@ def _texts_in(value: Any, path: Path_) -> Iterator[tuple[Path_, str]]:
     elif isinstance(value, list | tuple):
         for number, inner in enumerate(value):
             yield from _texts_in(inner, (*path, number))
+
+
+def _flaw_of(values: Sequence[str | int]) -> str:
+    """What is wrong with the listed values of a partition; empty where nothing is."""
+    if not values:
+        return "no values, at least one is needed"
+    if len(set(map(str, values))) != len(values):
+        return "a value twice, partitions are distinct"
+    return ""

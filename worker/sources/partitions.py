@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -68,6 +68,10 @@ class FoundIn(Model):
             issues.add(("carry",), "a field is carried twice")
         issues.check()
         return self
+
+    def carried_as(self, names: Container[str]) -> list[int]:
+        """Numbers of the carried fields that are called like one of these."""
+        return [number for number, each in enumerate(self.carry) if each in names]
 
     @property
     def _is_lines(self) -> bool:

@@ -102,24 +102,30 @@ class _Lists:
 
     def take(self, origin: str, found: Sequence[Found], list_over: int = 0) -> None:
         for each in found:
-            key = (each.list, each.value, origin)
-            last = max(
-                (max(row.number, row.changed) for row in self._of_list(each.list)), default=0
-            )
-            old = self.rows.get(key)
-            counts_from = self.standings.get((origin, each.list), Standing(each.list)).pass_no
-            if old is None or old.found.pass_no < counts_from:
-                self.rows[key] = _Listed(each, last + 1, last + 1)
-            else:
-                changed = old.changed if old.found.digest == each.digest else last + 1
-                self.rows[key] = _Listed(each, old.number, changed)
+            self._take(origin, each)
         if list_over:
-            brought = [each for each in self.of(origin) if each.pass_no == list_over]
-            known = {of for by, of in self.standings if by == origin}
-            for name in {*self.since, *known, *(each.list for each in brought)}:
-                size = sum(each.list == name for each in brought)
-                before = self.standings.get((origin, name), Standing(name))
-                self.standings[origin, name] = before.after(list_over, size)
+            self._end(origin, list_over)
+
+    def _take(self, origin: str, found: Found) -> None:
+        key = (found.list, found.value, origin)
+        rows = self._of_list(found.list)
+        last = max((max(row.number, row.changed) for row in rows), default=0)
+        old = self.rows.get(key)
+        counts_from = self.standings.get((origin, found.list), Standing(found.list)).pass_no
+        if old is None or old.found.pass_no < counts_from:
+            self.rows[key] = _Listed(found, last + 1, last + 1)
+        else:
+            changed = old.changed if old.found.digest == found.digest else last + 1
+            self.rows[key] = _Listed(found, old.number, changed)
+
+    def _end(self, origin: str, list_over: int) -> None:
+        """The pass of this number has brought its whole list."""
+        brought = [each for each in self.of(origin) if each.pass_no == list_over]
+        known = {of for by, of in self.standings if by == origin}
+        for name in {*self.since, *known, *(each.list for each in brought)}:
+            size = sum(each.list == name for each in brought)
+            before = self.standings.get((origin, name), Standing(name))
+            self.standings[origin, name] = before.after(list_over, size)
 
     def _of_list(self, name: str) -> list[_Listed]:
         return [row for (of, _, _), row in self.rows.items() if of == name]

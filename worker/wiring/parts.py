@@ -92,10 +92,7 @@ class Parts:
         sink = config.sink
         route: tuple[Part, ...] = ()
         with found.part("sink.partition_by"):
-            fields = field_infos(output) | dict.fromkeys(
-                (f"partition.{each}" for each in source.partition_values), TEXT
-            )
-            route = route_parts(sink.partition_by, fields) if sink.partition_by else ()
+            route = _route(sink.partition_by, output, source.partition_values)
         partitions = _partitions(source)
         rows = FORMATS.load(sink.format).rows(output, config.validation.bytes)
         with found.part("transforms"):
@@ -241,3 +238,13 @@ def _partitions(source: HttpConfig) -> dict[str, dict[str, str]]:
         )
         for values in combinations
     }
+
+
+def _route(
+    partition_by: str | None, output: Schema, partition_values: Sequence[str]
+) -> tuple[Part, ...]:
+    """What the directories of records are made of. Raises ConfigError for unknown fields."""
+    if not partition_by:
+        return ()
+    values = dict.fromkeys((f"partition.{each}" for each in partition_values), TEXT)
+    return route_parts(partition_by, field_infos(output) | values)
