@@ -207,11 +207,9 @@ async def shown(config: Path, first: Callable[[], object] | None = None) -> Seen
     }
 
 
-async def _of_a_daemon(config: Path, first: Callable[[], object] | None) -> tuple[bytes, bytes]:
+def admin_pages(config: Path) -> Callable[[str], bytes]:
+    """Reads pages of the admin server of a config; an empty object while it is not there."""
     base = "http://" + config.read_text().split("listen: ")[1].split()[0].strip("}")
-    await kit.worker(
-        "state", "reset", config, "--pipeline", "items", "--yes", environment=ENVIRONMENT
-    )
 
     def asked(path: str) -> bytes:
         try:
@@ -219,6 +217,15 @@ async def _of_a_daemon(config: Path, first: Callable[[], object] | None) -> tupl
                 return bytes(answer.read())
         except OSError:
             return b"{}"
+
+    return asked
+
+
+async def _of_a_daemon(config: Path, first: Callable[[], object] | None) -> tuple[bytes, bytes]:
+    asked = admin_pages(config)
+    await kit.worker(
+        "state", "reset", config, "--pipeline", "items", "--yes", environment=ENVIRONMENT
+    )
 
     daemon = forked.start("run", config, first=first, environment=ENVIRONMENT)
     async with asyncio.timeout(60):

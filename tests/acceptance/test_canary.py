@@ -9,7 +9,6 @@ import base64
 import json
 import sys
 import urllib.parse
-import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ import kit
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from canary_kit import admin_pages
 
 CANARY = "c4n4ry-t0p-s3cret/+="
 ENVIRONMENT = {"CANARY": CANARY, "PATH": "/usr/bin:/bin"}
@@ -82,17 +82,10 @@ async def of_a_daemon(config: Path) -> list[bytes]:
     """What a daemon says that fails on its third page: on its pages, through `worker status`, and
     in its log.
     """
-    base = "http://" + config.read_text().split("listen: ")[1].split()[0].strip("}")
+    asked = admin_pages(config)
     await kit.worker(
         *("state", "reset", config, "--pipeline", "items", "--yes"), environment=ENVIRONMENT
     )
-
-    def asked(path: str) -> bytes:
-        try:
-            with urllib.request.urlopen(base + path, timeout=5) as answer:
-                return bytes(answer.read())
-        except OSError:
-            return b"{}"
 
     pipe = asyncio.subprocess.PIPE
     daemon = await asyncio.create_subprocess_exec(

@@ -362,14 +362,7 @@ async def test_a_followed_link_stays_at_the_origin(elsewhere: bool, tmp_path: Pa
         return web.Response()
 
     async with served(handler) as origin, served(handler) as other:
-        client = HttpClient(
-            origin,
-            user_agent="t",
-            timeouts=Timeouts(1, 1, 3),
-            limits=BodyLimits(),
-            connections=1,
-            spool=tmp_path,
-        )
+        client = client_of(origin, tmp_path)
         request = Request(
             "GET", f"{other if elsewhere else origin}/next?cursor=s3cret", followed=True
         )
@@ -415,14 +408,7 @@ HOSTS = st.sampled_from(
     )
 )
 def test_any_link_is_a_url_of_the_origin_or_refused(link: str) -> None:
-    client = HttpClient(
-        "http://h.example",
-        user_agent="t",
-        timeouts=Timeouts(),
-        limits=BodyLimits(),
-        connections=1,
-        spool=Path(),
-    )
+    client = client_of("http://h.example", Path())
     for base in (None, URL("http://h.example/items")):
         try:
             url = _parsed(link)
@@ -459,14 +445,7 @@ async def test_a_password_in_a_link_is_not_sent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["a\r\nX-Admin: 1", "a\nb", "nul\0", "\ud800"])
 async def test_what_a_server_said_cannot_become_a_second_header(value: str, tmp_path: Path) -> None:
-    async with HttpClient(
-        "http://127.0.0.1:1",
-        user_agent="t",
-        timeouts=Timeouts(),
-        limits=BodyLimits(),
-        connections=1,
-        spool=tmp_path,
-    ) as client:
+    async with client_of("http://127.0.0.1:1", tmp_path) as client:
         with pytest.raises(PermanentError, match="header X-Cursor"):
             await client.fetch(Request("GET", "http://127.0.0.1:1/", (), (("X-Cursor", value),)))
 
@@ -535,14 +514,7 @@ async def test_a_redirected_post_is_refused(status: int, tmp_path: Path) -> None
         return web.Response(status=status, headers={"Location": "/other"})
 
     async with served(handler) as origin:
-        client = HttpClient(
-            origin,
-            user_agent="t",
-            timeouts=Timeouts(1, 1, 3),
-            limits=BodyLimits(),
-            connections=1,
-            spool=tmp_path,
-        )
+        client = client_of(origin, tmp_path)
         async with client:
             with pytest.raises(PermanentError, match="POST was redirected"):
                 await client.fetch(Request("POST", f"{origin}/data?token=s3cret", (), (), b"{}"))
@@ -631,14 +603,7 @@ async def test_cookies_are_not_kept(tmp_path: Path) -> None:
 
     async with (
         served(handler) as origin,
-        HttpClient(
-            origin,
-            user_agent="t",
-            timeouts=Timeouts(),
-            limits=BodyLimits(),
-            connections=1,
-            spool=tmp_path,
-        ) as client,
+        client_of(origin, tmp_path) as client,
     ):
         for _ in range(2):
             await client.fetch(Request("GET", f"{origin}/"))
@@ -781,15 +746,7 @@ async def test_a_link_is_sent_verbatim_to_its_origin_however_that_is_written(
 def test_an_origin_is_the_same_however_it_is_written(
     origin: str, link: str, tmp_path: Path
 ) -> None:
-    client = HttpClient(
-        origin,
-        user_agent="",
-        timeouts=Timeouts(),
-        limits=BodyLimits(),
-        connections=1,
-        spool=tmp_path,
-        allowed_origins={"http://CDN.example.": False},
-    )
+    client = client_of(origin, tmp_path, allowed_origins={"http://CDN.example.": False})
     assert client._checked(_parsed(link), "the next link")
     for other in ("https://example.com:80/a", "http://example.com:8080/a", "http://evil.example/a"):
         with pytest.raises(PermanentError):
@@ -936,14 +893,7 @@ async def test_see_other_after_a_post_is_asked_with_get(tmp_path: Path) -> None:
         return web.Response(text="[]")
 
     async with served(handler) as origin:
-        client = HttpClient(
-            origin,
-            user_agent="t",
-            timeouts=Timeouts(1, 1, 3),
-            limits=BodyLimits(),
-            connections=1,
-            spool=tmp_path,
-        )
+        client = client_of(origin, tmp_path)
         async with client:
             headers = (("Content-Type", "text/plain"), ("X-Other", "1"))
             request = Request("POST", f"{origin}/search", headers=headers, body=b"q")
@@ -972,14 +922,8 @@ async def test_a_large_zip_is_unpacked_beside_its_archive(tmp_path: Path) -> Non
         return web.Response(body=packed.getvalue())
 
     async with served(handler) as origin:
-        client = HttpClient(
-            origin,
-            user_agent="t",
-            timeouts=Timeouts(1, 5, 10),
-            limits=BodyLimits(),
-            connections=1,
-            spool=tmp_path,
-            form=BodyForm(frozenset(COMPRESSIONS)),
+        client = client_of(
+            origin, tmp_path, timeouts=Timeouts(1, 5, 10), form=BodyForm(frozenset(COMPRESSIONS))
         )
         async with client:
             response = await client.fetch(Request("GET", f"{origin}/a"), receive=room)
